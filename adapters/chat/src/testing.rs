@@ -1,0 +1,243 @@
+//! A chat platform in memory, and the contract that every adapter must meet.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Block, Button, ButtonStyle, Capabilities, Card, ChatAdapter, ChatError, Conversation,
+    DedupeKey, Image, Inbound, MessageRef, Platform, Reaction, Table, Tone, UserRef,
+};
+
+/// A chat platform that keeps what it was told, for tests to read.
+pub struct FakeChat {
+    platform: Platform,
+    capabilities: Capabilities,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    posts: Vec<(MessageRef, Card)>,
+    keys: HashMap<DedupeKey, MessageRef>,
+    reactions: Vec<(MessageRef, Reaction)>,
+    whispers: Vec<(UserRef, Card)>,
+    failures: Vec<ChatError>,
+}
+
+impl FakeChat {
+    /// A platform that can do everything.
+    pub fn new(platform: Platform) -> Self {
+        Self {
+            platform,
+            capabilities: Capabilities {
+                buttons: true,
+                threads: true,
+                edits: true,
+                files: true,
+                reactions: true,
+                private: true,
+                max_text: 4000,
+            },
+            state: Mutex::default(),
+        }
+    }
+
+    /// The next post, edit, reaction or whisper fails with this.
+    pub fn fail_next(&self, error: ChatError) {
+        self.state().failures.push(error);
+    }
+
+    /// What the room shows now, oldest first.
+    pub fn cards(&self) -> Vec<Card> {
+        self.state().posts.iter().map(|(_, card)| card.clone()).collect()
+    }
+
+    /// What only one person saw.
+    pub fn whispers(&self) -> Vec<(UserRef, Card)> {
+        self.state().whispers.clone()
+    }
+
+    /// The signs put on messages, oldest first.
+    pub fn reactions(&self) -> Vec<(MessageRef, Reaction)> {
+        self.state().reactions.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn due_failure(&self) -> Result<(), ChatError> {
+        let mut state = self.state();
+        if state.failures.is_empty() { Ok(()) } else { Err(state.failures.remove(0)) }
+    }
+}
+
+#[async_trait]
+impl ChatAdapter for FakeChat {
+    fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    async fn run(
+        &self,
+        _inbox: mpsc::Sender<Inbound>,
+        shutdown: CancellationToken,
+    ) -> Result<(), ChatError> {
+        shutdown.cancelled().await;
+        Ok(())
+    }
+
+    async fn post(
+        &self,
+        to: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<MessageRef, ChatError> {
+        self.due_failure()?;
+        let mut state = self.state();
+        if let Some(message) = state.keys.get(key) {
+            return Ok(message.clone());
+        }
+        let message =
+            MessageRef { conversation: to.clone(), message: format!("m{}", state.posts.len() + 1) };
+        state.posts.push((message.clone(), card.clone()));
+        state.keys.insert(key.clone(), message.clone());
+        Ok(message)
+    }
+
+    async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
+        self.due_failure()?;
+        let mut state = self.state();
+        match state.posts.iter_mut().find(|(posted, _)| posted == message) {
+            Some((_, posted)) => {
+                *posted = card.clone();
+                Ok(())
+            }
+            None => Err(ChatError::Refused {
+                platform: self.platform,
+                reason: format!("no message {}", message.message),
+            }),
+        }
+    }
+
+    async fn react(&self, message: &MessageRef, reaction: Reaction) -> Result<(), ChatError> {
+        self.due_failure()?;
+        self.state().reactions.push((message.clone(), reaction));
+        Ok(())
+    }
+
+    async fn whisper(
+        &self,
+        to: &UserRef,
+        _conversation: &Conversation,
+        card: &Card,
+    ) -> Result<(), ChatError> {
+        self.due_failure()?;
+        self.state().whispers.push((to.clone(), card.clone()));
+        Ok(())
+    }
+}
+
+/// One card of every kind, for golden files.
+pub fn sample_cards() -> Vec<(&'static str, Card)> {
+    vec![
+        (
+            "answer",
+            Card::titled("CPU, last 30 min: 2 hosts")
+                .with(Block::Table(Table {
+                    header: vec!["host".into(), "avg".into()],
+                    rows: vec![
+                        vec!["web-1".into(), "41.7 %".into()],
+                        vec!["web-2".into(), "38.2 %".into()],
+                    ],
+                    more: 18,
+                }))
+                .with(Block::Image(Image {
+                    name: "cpu.png".into(),
+                    png: vec![0x89, b'P', b'N', b'G'],
+                    alt: "CPU of web-1 and web-2 over 30 minutes".into(),
+                }))
+                .note("live 12:03:10 UTC")
+                .button("Last 6 h", "metric cpu window=6h"),
+        ),
+        (
+            "refusal",
+            Card::titled("There is no host `wbe-9`")
+                .tone(Tone::Warning)
+                .line("The nearest names are web-1, web-2."),
+        ),
+        (
+            "hostile",
+            Card {
+                title: "<!channel> @everyone @room *bold* `code` <b>&amp;</b>".into(),
+                tone: Tone::Bad,
+                blocks: vec![
+                    Block::Text("[link](https://evil.example) \u{202e}txt\u{200b}".into()),
+                    Block::Code("``` $(reboot)".into()),
+                    Block::Fields(vec![("instance|name".into(), "a\nb".into())]),
+                ],
+                buttons: vec![Button {
+                    label: "Approve".into(),
+                    style: ButtonStyle::Primary,
+                    command: "approve 7F3K".into(),
+                }],
+            },
+        ),
+    ]
+}
+
+/// The contract of an adapter, run against a real or local counterpart: everything it says it can
+/// do, it does, and what it cannot do it refuses as [`ChatError::Unsupported`].
+pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &UserRef) {
+    let can = adapter.capabilities();
+    assert!(can.max_text >= 200, "a platform must carry at least one sentence");
+    let key = DedupeKey("conformance-1".into());
+    for (name, card) in sample_cards() {
+        let card = card.fit(&can);
+        let key = DedupeKey(format!("conformance-{name}"));
+        let posted = adapter.post(to, &card, &key).await;
+        assert!(posted.is_ok(), "{name}: {posted:?}");
+    }
+    let card = Card::titled("first");
+    let message = adapter.post(to, &card, &key).await.expect("post");
+    assert_eq!(message.conversation.channel, to.channel);
+    supported(can.edits, adapter.edit(&message, &Card::titled("second")).await);
+    supported(can.reactions, adapter.react(&message, Reaction::Seen).await);
+    supported(can.private, adapter.whisper(person, to, &card).await);
+}
+
+fn supported(can: bool, result: Result<(), ChatError>) {
+    match result {
+        Ok(()) => assert!(can, "does what it says it cannot"),
+        Err(ChatError::Unsupported { .. }) => assert!(!can, "cannot do what it says it can"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_fake_meets_the_contract() {
+        let to = Conversation {
+            platform: Platform::Slack,
+            workspace: "T1".into(),
+            channel: "C1".into(),
+            thread: None,
+        };
+        let person =
+            UserRef { platform: Platform::Slack, workspace: "T1".into(), user: "U1".into() };
+        conformance(&FakeChat::new(Platform::Slack), &to, &person).await;
+    }
+}

@@ -1,0 +1,3 @@
+//! The request path: receive → first sight? → principal → intent → permission → handler → reply.
+
+pub mod intent;

@@ -1,0 +1,1 @@
+//! Series → PNG and text sparkline. Pure.

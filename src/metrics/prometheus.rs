@@ -1,0 +1,1 @@
+//! Instant and range queries to a Prometheus-compatible server.

@@ -1,0 +1,1 @@
+//! The database: one file per table family under `store/`.
