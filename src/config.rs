@@ -261,9 +261,9 @@ pub fn default_file() -> Option<PathBuf> {
     directories().map(|dirs| dirs.config_dir().join("smartcloudops.toml"))
 }
 
-/// The platform's folder for the console's history.
-pub fn console_history_file() -> Option<PathBuf> {
-    directories().map(|dirs| dirs.data_dir().join("console-history.txt"))
+/// The platform's folder for what is kept: the embedded database, the console's history, pictures.
+pub fn data_directory() -> Option<PathBuf> {
+    directories().map(|dirs| dirs.data_dir().to_owned())
 }
 
 fn directories() -> Option<directories::ProjectDirs> {

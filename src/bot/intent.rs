@@ -219,6 +219,9 @@ pub enum Intent {
         /// The code shown to the other account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
+        /// Whether the speaker said that the other account is theirs: `link CODE yes`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        confirmed: bool,
     },
     /// Give a role.
     Grant {
@@ -267,6 +270,35 @@ pub enum ActionName {
 }
 
 impl Intent {
+    /// The name used in JSON, in the audit and in the meters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Metric { .. } => "metric",
+            Self::Forecast { .. } => "forecast",
+            Self::Status { .. } => "status",
+            Self::Anomalies { .. } => "anomalies",
+            Self::Incidents { .. } => "incidents",
+            Self::Incident { .. } => "incident",
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Silence { .. } => "silence",
+            Self::Resolve { .. } => "resolve",
+            Self::Remediate { .. } => "remediate",
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Approvals {} => "approvals",
+            Self::Executions { .. } => "executions",
+            Self::Logs { .. } => "logs",
+            Self::Query { .. } => "query",
+            Self::Runbooks {} => "runbooks",
+            Self::Help {} => "help",
+            Self::Whoami {} => "whoami",
+            Self::Link { .. } => "link",
+            Self::Grant { .. } => "grant",
+            Self::Revoke { .. } => "revoke",
+            Self::Unknown {} => "unknown",
+        }
+    }
+
     /// What the speaker needs to be allowed. Exhaustive on purpose: a new intent must choose.
     pub fn permission(&self) -> Permission {
         match self {
