@@ -13,5 +13,6 @@ pub mod access;
 pub mod bot;
 pub mod chart;
 pub mod clock;
+pub mod format;
 pub mod metrics;
 pub mod store;
