@@ -70,6 +70,7 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
         stretch += &format!(" · first {MAX_LINES}, +{} more", chart.lines.len() - MAX_LINES);
     }
     canvas.write(&stretch, (MARGIN, STRETCH_BASE), LABEL, SOFT_INK)?;
+    let stretch_end = MARGIN + LABEL.width(&stretch)?;
 
     let values = drawn.iter().flat_map(|d| d.pieces.iter().flatten()).map(|(_, value)| *value);
     if values.clone().next().is_none() {
@@ -80,9 +81,15 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
     let plot = frame(&mut canvas, &axis, legend_top - 50)?;
     time_marks(&mut canvas, chart, plot, (from, to))?;
     paths(&mut canvas, &drawn, &axis, plot, (from, to));
-    for threshold in &chart.thresholds {
+    let (inside, above): (Vec<_>, Vec<_>) = chart
+        .thresholds
+        .iter()
+        .filter(|t| t.value.is_finite() && axis.share(t.value) >= 0.0)
+        .partition(|t| axis.share(t.value) <= 1.0);
+    for threshold in inside {
         mark_threshold(&mut canvas, threshold, chart, &axis, plot)?;
     }
+    name_thresholds_above(&mut canvas, &above, chart, stretch_end)?;
     Ok(canvas)
 }
 
@@ -135,18 +142,30 @@ fn common_domain<'a>(drawn: &[Drawn<'a>]) -> &'a str {
     if rest.is_empty() { "" } else { domains.find(shared).unwrap_or("") }
 }
 
-/// The newest value; for a line on its own also its mean and highest.
+/// The newest value, with its time when it is not of the end of the picture; for a line on its own
+/// also its mean and highest.
 fn summary(d: &Drawn<'_>, chart: &Chart, alone: bool) -> String {
+    /// Newest points this share of the width before the right edge are old.
+    const OLD: i32 = 20;
     let values = || d.pieces.iter().flatten().map(|(_, value)| *value);
     let show = |value: f64| format::value(value, chart.unit);
-    let Some(newest) = values().last() else { return "no data".to_owned() };
+    let Some((at, newest)) = d.pieces.iter().flatten().last() else {
+        return "no data".to_owned();
+    };
+    let old = chart.to - at > (chart.to - chart.from) / OLD;
+    let age = if old {
+        format!(" at {}", format::moment(*at, chart.to, chart.zone))
+    } else {
+        String::new()
+    };
     if !alone {
-        return show(newest);
+        return show(*newest) + &age;
     }
+    let word = if old { "last" } else { "now" };
     let count = values().count() as f64;
     let mean: f64 = values().map(|value| value / count).sum();
     let highest = values().fold(f64::NEG_INFINITY, f64::max);
-    format!("now {} · avg {} · max {}", show(newest), show(mean), show(highest))
+    format!("{word} {}{age} · avg {} · max {}", show(*newest), show(mean), show(highest))
 }
 
 /// The value axis with its grid. Returns the area for the lines.
@@ -217,7 +236,7 @@ fn paths(
     }
 }
 
-/// A dashed line with its name; one above the picture is only named, at the top.
+/// A dashed line with its name.
 fn mark_threshold(
     canvas: &mut Canvas,
     threshold: &Threshold,
@@ -226,29 +245,17 @@ fn mark_threshold(
     plot: Area,
 ) -> Result<(), ChartError> {
     const DASH: i32 = 14;
-    let share = axis.share(threshold.value);
-    if !threshold.value.is_finite() || share < 0.0 {
-        return Ok(());
+    let colour = tone_colour(threshold.tone);
+    let y = row(plot, axis.share(threshold.value));
+    for left in (plot.left..plot.right).step_by(2 * DASH as usize) {
+        let right = (left + DASH).min(plot.right);
+        canvas.fill(Area { left, right, top: y - 1, bottom: y + 2 }, colour, 255);
     }
-    let colour = match threshold.tone {
-        Tone::Warning => (176, 112, 0),
-        Tone::Bad => (196, 0, 0),
-        Tone::Good => (0, 120, 70),
-        Tone::Neutral => SOFT_INK,
-    };
-    let above = share > 1.0;
-    let y = row(plot, share.min(1.0));
-    if !above {
-        for left in (plot.left..plot.right).step_by(2 * DASH as usize) {
-            let right = (left + DASH).min(plot.right);
-            canvas.fill(Area { left, right, top: y - 1, bottom: y + 2 }, colour, 255);
-        }
-    }
-    let arrow = if above { " ↑" } else { "" };
-    let text = format!("{} {}{arrow}", threshold.label, format::value(threshold.value, chart.unit));
+    let text = format!("{} {}", threshold.label, format::value(threshold.value, chart.unit));
     let text = STRONG.fit(&text, (plot.width() / 2.0) as i32)?;
     let left = plot.left + 10;
-    let baseline = if above { y + 26 } else { y - 8 };
+    // Under its line where there is no room above it.
+    let baseline = if y - 30 < plot.top - 10 { y + 26 } else { y - 8 };
     let halo = Area {
         left: left - 4,
         top: baseline - 21,
@@ -257,6 +264,40 @@ fn mark_threshold(
     };
     canvas.fill(halo, BACKGROUND, 200);
     canvas.write(&text, (left, baseline), STRONG, colour)
+}
+
+/// Names the thresholds far above all values beside the stretch, from the right on, while there is
+/// room: drawing them would press the lines flat.
+fn name_thresholds_above(
+    canvas: &mut Canvas,
+    thresholds: &[&Threshold],
+    chart: &Chart,
+    free_from: i32,
+) -> Result<(), ChartError> {
+    const GAP: i32 = 28;
+    let mut right = WIDTH as i32 - MARGIN;
+    let mut highest_first = thresholds.to_vec();
+    highest_first.sort_by(|a, b| b.value.total_cmp(&a.value));
+    for threshold in highest_first {
+        let value = format::value(threshold.value, chart.unit);
+        let text = STRONG.fit(&format!("{} {value} ↑", threshold.label), 320)?;
+        let left = right - STRONG.width(&text)?;
+        if left < free_from + GAP {
+            break;
+        }
+        canvas.write(&text, (left, STRETCH_BASE), STRONG, tone_colour(threshold.tone))?;
+        right = left - GAP;
+    }
+    Ok(())
+}
+
+fn tone_colour(tone: Tone) -> Colour {
+    match tone {
+        Tone::Warning => (176, 112, 0),
+        Tone::Bad => (196, 0, 0),
+        Tone::Good => (0, 120, 70),
+        Tone::Neutral => SOFT_INK,
+    }
 }
 
 fn row(plot: Area, share: f64) -> i32 {

@@ -85,20 +85,21 @@ fn wall(
         .collect()
 }
 
-/// The stretch in words: `Wed 5 Nov 2025, 11:03 – 12:03, Europe/Berlin`.
+/// The stretch in words: `Wed 5 Nov 2025 11:03 – 12:03 · Europe/Berlin`. A night on which the clocks
+/// change is said to be one, because an hour is then missing on the axis or there twice.
 pub(super) fn stretch(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> String {
+    const FULL: &str = "%a %-d %b %Y %H:%M";
     let (start, end) = (from.with_timezone(&zone), to.with_timezone(&zone));
-    let last = if start.date_naive() == end.date_naive() {
-        end.format("%H:%M").to_string()
+    let (first, last) = if start.date_naive() == end.date_naive() {
+        (FULL, "%H:%M")
+    } else if start.year() == end.year() {
+        ("%a %-d %b %H:%M", FULL)
     } else {
-        end.format("%a %-d %b %H:%M").to_string()
+        (FULL, FULL)
     };
-    let first = if start.year() == end.year() && start.date_naive() != end.date_naive() {
-        start.format("%a %-d %b %H:%M")
-    } else {
-        start.format("%a %-d %b %Y %H:%M")
-    };
-    format!("{first} – {last} · {zone}")
+    let changed = start.offset().fix() != end.offset().fix() && to - from < TimeDelta::days(3);
+    let change = if changed { ", the clocks change" } else { "" };
+    format!("{} – {} · {zone}{change}", start.format(first), end.format(last))
 }
 
 #[cfg(test)]
