@@ -55,7 +55,8 @@ class Timeline:
 
     def __init__(self, now, days, ahead):
         self.now = now - now % MINUTE
-        self.start = self.now - days * DAY
+        # An hour more than asked about: a rate is too small where its series has only just begun.
+        self.start = self.now - days * DAY - HOUR
         self.length = (self.now + ahead - self.start) // MINUTE + 1
         self.stamps = [str(self.start + i * MINUTE) for i in range(self.length)]
         # Where in the day each sample is: 0 at 04:00, when least happens, 1 at 16:00.
