@@ -1,7 +1,7 @@
 //! What a chat platform must do.
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Card, Conversation, Inbound, MessageRef, Platform, UserRef};
@@ -77,6 +77,48 @@ pub enum ChatError {
     },
 }
 
+/// Where an adapter puts what it heard.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::Sender<Delivery>);
+
+/// One event on its way from an adapter to the core.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What was heard.
+    pub inbound: Inbound,
+    recorded: oneshot::Sender<()>,
+}
+
+/// The core could not record an event: do not acknowledge it, so that the platform sends it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event was not recorded")]
+pub struct NotRecorded;
+
+impl Inbox {
+    /// An inbox that holds at most `capacity` events which the core did not look at yet.
+    pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<Delivery>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        (Self(sender), receiver)
+    }
+
+    /// Hands an event over and returns once it is recorded durably: acknowledge it then, not before.
+    pub async fn deliver(&self, inbound: Inbound) -> Result<(), NotRecorded> {
+        let (recorded, receipt) = oneshot::channel();
+        self.0.send(Delivery { inbound, recorded }).await.map_err(|_| NotRecorded)?;
+        receipt.await.map_err(|_| NotRecorded)
+    }
+}
+
+impl Delivery {
+    /// Tells the adapter that the event is recorded. Dropping the delivery instead tells it that it
+    /// is not.
+    pub fn recorded(self) -> Inbound {
+        // An adapter that stopped waiting has nothing to acknowledge.
+        let _ = self.recorded.send(());
+        self.inbound
+    }
+}
+
 /// One chat platform: connects, acknowledges, translates.
 #[async_trait]
 pub trait ChatAdapter: Send + Sync {
@@ -88,11 +130,7 @@ pub trait ChatAdapter: Send + Sync {
 
     /// Connects, acknowledges, forwards; reconnects by itself; returns when `shutdown` is cancelled
     /// or, for a platform that can end, when its people left.
-    async fn run(
-        &self,
-        inbox: mpsc::Sender<Inbound>,
-        shutdown: CancellationToken,
-    ) -> Result<(), ChatError>;
+    async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError>;
 
     /// Posts a card. Posting again with the same key must not show it twice where the platform
     /// offers a way to tell.

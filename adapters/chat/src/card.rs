@@ -69,8 +69,8 @@ pub struct Table {
 pub struct Image {
     /// File name, ending in `.png`.
     pub name: String,
-    /// PNG bytes.
-    #[serde(skip)]
+    /// PNG bytes; base64 in JSON.
+    #[serde(with = "base64_text")]
     pub png: Vec<u8>,
     /// What the picture shows, in one sentence.
     pub alt: String,
@@ -82,6 +82,21 @@ impl std::fmt::Debug for Image {
             .field("name", &self.name)
             .field("alt", &self.alt)
             .finish_non_exhaustive()
+    }
+}
+
+mod base64_text {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -20,7 +20,9 @@ mod text;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use adapter::{Capabilities, ChatAdapter, ChatError, DedupeKey, Reaction};
+pub use adapter::{
+    Capabilities, ChatAdapter, ChatError, DedupeKey, Delivery, Inbox, NotRecorded, Reaction,
+};
 pub use card::{Block, Button, ButtonStyle, Card, Image, MAX_COMMAND_BYTES, Table, Tone};
 pub use inbound::{
     Assurance, Conversation, Inbound, MessageRef, Origin, ParseUserRefError, Platform, UserRef,

@@ -6,12 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Block, Button, ButtonStyle, Capabilities, Card, ChatAdapter, ChatError, Conversation,
-    DedupeKey, Image, Inbound, MessageRef, Platform, Reaction, Table, Tone, UserRef,
+    DedupeKey, Image, Inbox, MessageRef, Platform, Reaction, Table, Tone, UserRef,
 };
 
 /// A chat platform that keeps what it was told, for tests to read.
@@ -88,11 +87,7 @@ impl ChatAdapter for FakeChat {
         self.capabilities.clone()
     }
 
-    async fn run(
-        &self,
-        _inbox: mpsc::Sender<Inbound>,
-        shutdown: CancellationToken,
-    ) -> Result<(), ChatError> {
+    async fn run(&self, _inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError> {
         shutdown.cancelled().await;
         Ok(())
     }

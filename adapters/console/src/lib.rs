@@ -1,1 +1,176 @@
-//! console
+//! The terminal as a chat platform: one person, one conversation, answers as text.
+
+mod input;
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use chat::{
+    Assurance, Block, Capabilities, Card, ChatAdapter, ChatError, Conversation, DedupeKey, Inbound,
+    Inbox, MessageRef, Origin, Platform, Style, UserRef,
+};
+use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use input::{Lines, Screen};
+
+/// How the terminal is set up.
+pub struct ConsoleConfig {
+    /// The person at the keyboard: the operating-system user on this machine.
+    pub person: UserRef,
+    /// The name shown.
+    pub display_name: String,
+    /// Where typed lines are remembered between runs; `None` forgets them.
+    pub history: Option<PathBuf>,
+    /// Where pictures are saved, since a terminal cannot show them.
+    pub pictures: PathBuf,
+    /// Whether to use colours.
+    pub style: Style,
+    /// Unique per process, so that message ids never repeat.
+    pub run: String,
+    /// Where times come from.
+    pub now: fn() -> DateTime<Utc>,
+}
+
+/// The terminal.
+pub struct Console {
+    config: ConsoleConfig,
+    screen: Screen,
+    lines: Mutex<Option<Lines>>,
+    answered: mpsc::Sender<()>,
+    answers: Mutex<mpsc::Receiver<()>>,
+    counter: AtomicU64,
+}
+
+impl Console {
+    /// Takes over standard input and output. With a terminal there are editing and history;
+    /// otherwise lines are read until the input ends.
+    pub fn new(config: ConsoleConfig) -> io::Result<Self> {
+        let (screen, lines) = if io::stdin().is_terminal() {
+            input::terminal(config.history.clone())?
+        } else {
+            input::piped()
+        };
+        // One slot: what matters is that something was shown, not how often.
+        let (answered, answers) = mpsc::channel(1);
+        Ok(Self {
+            config,
+            screen,
+            lines: Mutex::new(Some(lines)),
+            answered,
+            answers: Mutex::new(answers),
+            counter: AtomicU64::new(0),
+        })
+    }
+
+    /// Shows a card that answers nobody, such as the first screen.
+    pub fn show(&self, card: &Card) {
+        let fitted = card.clone().fit(&self.capabilities());
+        self.screen.print(&format!("{}\n\n", chat::text(&fitted, self.config.style)));
+    }
+
+    fn conversation(&self) -> Conversation {
+        Conversation {
+            platform: Platform::Console,
+            workspace: self.config.person.workspace.clone(),
+            channel: self.config.person.user.clone(),
+            thread: None,
+        }
+    }
+
+    fn next_id(&self) -> String {
+        format!("{}-{}", self.config.run, self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn heard(&self, text: String) -> Inbound {
+        let id = self.next_id();
+        let conversation = self.conversation();
+        Inbound {
+            id: id.clone(),
+            from: self.config.person.clone(),
+            display_name: self.config.display_name.clone(),
+            message: MessageRef { conversation: conversation.clone(), message: id },
+            conversation,
+            text,
+            origin: Origin::Addressed,
+            edited: false,
+            assurance: Assurance::Authenticated,
+            at: (self.config.now)(),
+        }
+    }
+
+    /// Saves the card's pictures and puts where they are in their place.
+    fn save_pictures(&self, card: &Card, key: &DedupeKey) -> Result<Card, ChatError> {
+        let mut card = card.clone();
+        for block in &mut card.blocks {
+            let Block::Image(image) = block else { continue };
+            let safe: String =
+                key.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            let path = self.config.pictures.join(format!("{safe}-{}", image.name));
+            std::fs::create_dir_all(&self.config.pictures)
+                .and_then(|()| std::fs::write(&path, &image.png))
+                .map_err(|source| ChatError::Unreachable {
+                    platform: Platform::Console,
+                    source: Box::new(source),
+                })?;
+            *block = Block::Note(format!("picture: {} ({})", path.display(), image.alt));
+        }
+        Ok(card)
+    }
+}
+
+#[async_trait]
+impl ChatAdapter for Console {
+    fn platform(&self) -> Platform {
+        Platform::Console
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { files: true, max_text: 20_000, ..Capabilities::default() }
+    }
+
+    async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError> {
+        let Some(mut lines) = self.lines.lock().await.take() else { return Ok(()) };
+        let mut answers = self.answers.lock().await;
+        loop {
+            let line = tokio::select! {
+                line = lines.next() => line,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            let Some(line) = line else { return Ok(()) };
+            if line.trim().is_empty() {
+                continue;
+            }
+            while answers.try_recv().is_ok() {}
+            if inbox.deliver(self.heard(line)).await.is_err() {
+                self.show(&Card::titled(
+                    "I could not record that, so I did nothing. `smartcloudops doctor` says what is wrong.",
+                ));
+                continue;
+            }
+            // The next prompt comes after the answer, so that the two do not mix on the screen.
+            tokio::select! {
+                _ = answers.recv() => {}
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        to: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<MessageRef, ChatError> {
+        let card = self.save_pictures(card, key)?;
+        self.show(&card);
+        // A full channel already says that something was shown.
+        let _ = self.answered.try_send(());
+        Ok(MessageRef { conversation: to.clone(), message: self.next_id() })
+    }
+}

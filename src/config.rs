@@ -1,0 +1,394 @@
+//! Settings: embedded defaults ← one TOML file ← the environment.
+//!
+//! Each part's settings live with the part; this module reads, merges and checks them. It is the
+//! only reader of the process environment.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment, Profile,
+    error::Kind,
+    providers::{Env, Format, Toml},
+    value::{Dict, Value},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{
+    access::Role,
+    metrics::{Window, prometheus::PrometheusConfig},
+};
+
+/// The defaults, which are also the documentation of every key.
+pub const EXAMPLE: &str = include_str!("config.default.toml");
+
+/// Environment variables that set a key start with this; `__` stands for the dot between tables:
+/// `SMARTCLOUDOPS_METRICS__PROMETHEUS__URL`.
+pub const ENV_PREFIX: &str = "SMARTCLOUDOPS_";
+
+/// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
+const SECRETS: [&str; 3] =
+    ["store.url", "metrics.prometheus.bearer_token", "metrics.prometheus.password"];
+
+/// All settings.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the bot presents itself.
+    pub bot: BotConfig,
+    /// Who may do what before anybody was granted anything.
+    pub access: AccessConfig,
+    /// Where numbers come from.
+    pub metrics: MetricsConfig,
+    /// Where everything is kept.
+    pub store: StoreConfig,
+    /// The local HTTP endpoint.
+    pub http: HttpConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// How the bot presents itself.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BotConfig {
+    /// IANA time zone for "this morning" and for the times shown; `local` is this machine's.
+    pub timezone: String,
+    /// How many days of conversation are kept.
+    pub history_days: u32,
+}
+
+/// Who may do what before anybody was granted anything.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessConfig {
+    /// The role of the operating-system user who runs the console.
+    pub console_role: Role,
+}
+
+/// Where numbers come from.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// How often this machine is sampled when no Prometheus is configured.
+    pub sample_interval: Window,
+    /// How long this machine's samples are kept.
+    pub keep: Window,
+    /// A Prometheus-compatible server; without `url`, this machine is watched.
+    pub prometheus: PrometheusConfig,
+    /// Percentages from which a number is shown as a warning, and as critical.
+    pub thresholds: Thresholds,
+}
+
+/// Percentages from which a number is shown as a warning, and as critical.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// From here on: look at this.
+    pub warning: f64,
+    /// From here on: something is wrong.
+    pub critical: f64,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite:PATH` or `postgres://…`; empty is SQLite in the platform's data directory.
+    #[serde(serialize_with = "masked")]
+    pub url: SecretString,
+}
+
+/// The local HTTP endpoint.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Whether it is served at all.
+    pub enabled: bool,
+    /// Where it listens. It has no authentication: keep it on loopback.
+    pub listen: SocketAddr,
+}
+
+/// Logs.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or `tracing` directives.
+    pub level: String,
+    /// Folder of the JSON log files; empty is the platform's state directory.
+    pub directory: PathBuf,
+    /// How many daily files are kept.
+    pub keep_days: usize,
+}
+
+/// Why the settings cannot be used: one sentence that names the key and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file given does not exist.
+    #[error("there is no configuration file {0}: write one with `smartcloudops config example`")]
+    NoFile(String),
+    /// A key is unknown or has a wrong value.
+    #[error("{0}")]
+    Invalid(String),
+    /// A secret's file cannot be read.
+    #[error("cannot read {path}, named by `{key}_file`: {source}")]
+    SecretFile {
+        /// The key.
+        key: String,
+        /// The path.
+        path: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The platform has no home or data directory.
+    #[error("this platform names no data directory: set `{0}` in the configuration")]
+    NoDirectory(&'static str),
+}
+
+impl Config {
+    /// Reads the defaults, then `file` (or `smartcloudops.toml` in the platform's configuration
+    /// directory when it exists), then the environment, and checks the whole.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = match file {
+            Some(path) if !path.exists() => {
+                return Err(ConfigError::NoFile(path.display().to_string()));
+            }
+            Some(path) => Some(path.to_owned()),
+            None => default_file().filter(|path| path.exists()),
+        };
+        let mut figment = Figment::new().merge(Toml::string(EXAMPLE));
+        if let Some(path) = &file {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        Self::from_figment(&figment.merge(Env::prefixed(ENV_PREFIX).split("__")))
+    }
+
+    /// The settings of a TOML text over the defaults, without the environment.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::from_figment(&Figment::new().merge(Toml::string(EXAMPLE)).merge(Toml::string(text)))
+    }
+
+    fn from_figment(figment: &Figment) -> Result<Self, ConfigError> {
+        let data = figment.data().map_err(|error| explain(&error))?;
+        let mut dict = data.into_iter().find_map(|(profile, dict)| {
+            (profile == Profile::Default).then_some(dict)
+        }).unwrap_or_default();
+        // These share the prefix but are not settings: the path of this file, and what test rigs
+        // hand down.
+        dict.retain(|key, _| key != "config" && !key.starts_with("test_"));
+        for key in SECRETS {
+            read_secret_file(&mut dict, key)?;
+        }
+        let config: Self = Figment::new()
+            .merge(figment::providers::Serialized::defaults(dict))
+            .extract()
+            .map_err(|error| explain(&error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What the types cannot say.
+    fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |text: String| Err(ConfigError::Invalid(text));
+        self.zone()?;
+        if self.metrics.thresholds.warning > self.metrics.thresholds.critical {
+            return invalid("`metrics.thresholds.warning` is above `critical`: swap them".into());
+        }
+        if self.metrics.sample_interval.seconds() > 60 {
+            return invalid("`metrics.sample_interval` is over 60s: at that pace nothing short is seen".into());
+        }
+        if self.log.keep_days == 0 {
+            return invalid("`log.keep_days` is 0: keep at least 1 day".into());
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
+            return invalid(format!("`log.level` is not a level: {error}; write error, warn, info, debug or trace"));
+        }
+        Ok(())
+    }
+
+    /// The time zone of the people.
+    pub fn zone(&self) -> Result<chrono_tz::Tz, ConfigError> {
+        if self.bot.timezone == "local" {
+            let local = iana_time_zone::get_timezone().unwrap_or_default();
+            return Ok(local.parse().unwrap_or(chrono_tz::UTC));
+        }
+        self.bot.timezone.parse().map_err(|_| {
+            ConfigError::Invalid(format!(
+                "`bot.timezone` is `{}`, which is not an IANA zone: write one such as Europe/Madrid, UTC or local",
+                self.bot.timezone
+            ))
+        })
+    }
+
+    /// The database's address, with the default filled in.
+    pub fn store_url(&self) -> Result<SecretString, ConfigError> {
+        if !self.store.url.expose_secret().is_empty() {
+            return Ok(self.store.url.clone());
+        }
+        let path = directories()
+            .map(|dirs| dirs.data_dir().join("smartcloudops.db"))
+            .ok_or(ConfigError::NoDirectory("store.url"))?;
+        Ok(format!("sqlite:{}", path.display()).into())
+    }
+
+    /// The folder of the log files, with the default filled in.
+    pub fn log_directory(&self) -> Result<PathBuf, ConfigError> {
+        if !self.log.directory.as_os_str().is_empty() {
+            return Ok(self.log.directory.clone());
+        }
+        directories()
+            .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("logs"))
+            .ok_or(ConfigError::NoDirectory("log.directory"))
+    }
+
+    /// Everything in force, as TOML, with secrets masked.
+    pub fn shown(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|error| ConfigError::Invalid(error.to_string()))
+    }
+}
+
+/// Whether the people at this terminal asked for no colours (<https://no-color.org>).
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Where the configuration is looked for when none is named.
+pub fn default_file() -> Option<PathBuf> {
+    directories().map(|dirs| dirs.config_dir().join("smartcloudops.toml"))
+}
+
+/// The platform's folder for the console's history.
+pub fn console_history_file() -> Option<PathBuf> {
+    directories().map(|dirs| dirs.data_dir().join("console-history.txt"))
+}
+
+fn directories() -> Option<directories::ProjectDirs> {
+    directories::ProjectDirs::from("", "", "smartcloudops")
+}
+
+/// Serializes a secret for people's eyes: whether it is set, never what it is.
+pub fn masked<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if secret.expose_secret().is_empty() { "" } else { "********" })
+}
+
+/// Replaces `KEY_file` by the trimmed content of the file it names.
+fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
+    let mut table = dict;
+    let mut parts = key.split('.').peekable();
+    let mut last = "";
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            last = part;
+            break;
+        }
+        match table.get_mut(part) {
+            Some(Value::Dict(_, inner)) => table = inner,
+            _ => return Ok(()),
+        }
+    }
+    let Some(value) = table.remove(&format!("{last}_file")) else { return Ok(()) };
+    let path = value.as_str().unwrap_or_default().to_owned();
+    let content = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+        key: key.to_owned(),
+        path,
+        source,
+    })?;
+    table.insert(last.to_owned(), Value::from(content.trim().to_owned()));
+    Ok(())
+}
+
+/// One sentence for one problem: which key, what is wrong, and the nearest key that exists.
+fn explain(error: &figment::Error) -> ConfigError {
+    let path = error.path.join(".");
+    let text = match &error.kind {
+        Kind::UnknownField(field, known) => {
+            let known: BTreeSet<&str> = known.iter().copied().collect();
+            let nearest = known
+                .iter()
+                .map(|key| (strsim::damerau_levenshtein(field, key), *key))
+                .min()
+                .filter(|(distance, key)| *distance <= key.len().div_ceil(2))
+                .map_or_else(
+                    || format!("known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                    |(_, key)| format!("did you mean `{key}`?"),
+                );
+            format!("unknown key `{}`: {nearest}", join(&path, field))
+        }
+        Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
+        Kind::InvalidType(actual, expected) => {
+            format!("`{path}` is {actual}, but it must be {expected}")
+        }
+        Kind::InvalidValue(actual, expected) => {
+            format!("`{path}` is {actual}, but it must be {expected}")
+        }
+        Kind::Message(message) if path.is_empty() => message.clone(),
+        Kind::Message(message) => format!("`{path}`: {message}"),
+        _ if path.is_empty() => error.to_string(),
+        _ => format!("`{path}`: {error}"),
+    };
+    ConfigError::Invalid(text.trim().replace('\n', " "))
+}
+
+fn join(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_defaults_are_a_whole_configuration() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.access.console_role, Role::Admin);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_nearest_neighbour() {
+        for (text, wanted) in [
+            ("[metrics.prometheus]\nurll = 'x'", "did you mean `url`?"),
+            ("[metric]\nx = 1", "did you mean `metrics`?"),
+            ("[log]\nkeep_day = 3", "did you mean `keep_days`?"),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_key() {
+        for (text, key) in [
+            ("[http]\nlisten = 'nowhere'", "http.listen"),
+            ("[bot]\ntimezone = 'Mars/Olympus'", "bot.timezone"),
+            ("[metrics]\nsample_interval = '5 parsecs'", "metrics.sample_interval"),
+            ("[log]\nkeep_days = 0", "log.keep_days"),
+            ("[log]\nlevel = 'a=b=c'", "log.level"),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_are_never_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "postgres://bot:hunter2@db/ops\n").unwrap();
+        let text = format!("[store]\nurl_file = '{}'", file.path().display());
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.store.url.expose_secret(), "postgres://bot:hunter2@db/ops");
+        let shown = config.shown().unwrap();
+        assert!(!shown.contains("hunter2") && shown.contains("********"), "{shown}");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_missing_secret_file_is_named() {
+        let error = Config::parse("[store]\nurl_file = '/nowhere/secret'").unwrap_err().to_string();
+        assert!(error.contains("/nowhere/secret") && error.contains("store.url_file"), "{error}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Logs: JSON in daily files, and lines for people on standard error.
+
+use std::path::Path;
+
+use tracing_appender::{
+    non_blocking::WorkerGuard,
+    rolling::{InitError, RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::LogConfig;
+
+/// What people see of the logs besides the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// Nothing: the screen belongs to a conversation or to an answer.
+    Quiet,
+    /// One line per event on standard error.
+    Lines {
+        /// With colours.
+        colour: bool,
+    },
+}
+
+/// Why logs cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write logs to {directory}: {source}; set `log.directory` to a folder you may write")]
+pub struct TelemetryError {
+    directory: String,
+    source: InitError,
+}
+
+/// Starts logging for this process. Keep the guard: dropping it writes what is still buffered.
+pub fn start(
+    config: &LogConfig,
+    directory: &Path,
+    screen: Screen,
+) -> Result<WorkerGuard, TelemetryError> {
+    let files = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("smartcloudops")
+        .filename_suffix("log")
+        .max_log_files(config.keep_days)
+        .build(directory)
+        .map_err(|source| TelemetryError { directory: directory.display().to_string(), source })?;
+    let (writer, guard) = tracing_appender::non_blocking(files);
+    let file = tracing_subscriber::fmt::layer().json().with_writer(writer);
+    let lines = match screen {
+        Screen::Quiet => None,
+        Screen::Lines { colour } => Some(
+            tracing_subscriber::fmt::layer()
+                .with_ansi(colour)
+                .with_target(false)
+                .with_writer(std::io::stderr)
+                .boxed(),
+        ),
+    };
+    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second start in one process, as in tests, keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).with(file).try_init();
+    Ok(guard)
+}
