@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use secrecy::ExposeSecret;
 
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     meters::Meters,
     metrics::{Metrics, MetricsError},
+    sampling,
     store::{Store, StoreError},
 };
 
@@ -48,9 +50,12 @@ impl App {
     /// nothing of the metrics source yet, so that the bot starts while it is down.
     pub async fn build(config: Config, clock: Clock) -> Result<Arc<Self>, AppError> {
         let zone = config.zone()?;
-        let store = Store::open(&config.store_url()?, clock.clone()).await?;
+        let store = Store::open(config.store_url()?.expose_secret(), clock.clone()).await?;
         store.migrate().await?;
-        let metrics = Metrics::new(&config.metrics, &clock)?;
+        let metrics = Metrics::new(&config.metrics, zone, &clock)?;
+        if let Metrics::Host(host) = &metrics {
+            sampling::restore(host, &store, &config.metrics.keep, &clock).await?;
+        }
         Ok(Arc::new(Self { config, zone, clock, store, metrics, meters: Meters::new() }))
     }
 

@@ -8,12 +8,14 @@ pub mod forecast;
 pub mod host;
 pub mod prometheus;
 pub mod promql;
+mod source;
 mod window;
 
 pub use fleet::{Fleet, Host};
+pub use source::{Metrics, SourceCheck};
 pub use window::{ParseWindowError, Window};
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -202,6 +204,19 @@ pub struct RangeReading {
     pub step: Duration,
     /// The samples.
     pub series: Vec<Series>,
+    /// What the source said about its own answer.
+    pub warnings: Vec<String>,
+}
+
+/// The answer to a query that somebody wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResult {
+    /// What was asked of the source.
+    pub query: String,
+    /// The moment the numbers are of.
+    pub at: DateTime<Utc>,
+    /// Labels and number of each series.
+    pub samples: Vec<(BTreeMap<String, String>, f64)>,
     /// What the source said about its own answer.
     pub warnings: Vec<String>,
 }

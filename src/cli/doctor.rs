@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use chat::{Block, Card, Style, Table, Tone};
+use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::ExposeSecret;
 use sysinfo::Disks;
 
 use super::{FAILED, SUCCESS, say, style_of_stdout};
@@ -72,7 +73,7 @@ fn sane(now: DateTime<Utc>) -> Result<String, String> {
 async fn database(config: &Config, clock: &Clock) -> Vec<Finding> {
     let opened = async {
         let url = config.store_url().map_err(|error| error.to_string())?;
-        Store::open(&url, clock.clone()).await.map_err(|error| error.to_string())
+        Store::open(url.expose_secret(), clock.clone()).await.map_err(|error| error.to_string())
     };
     let store = match opened.await {
         Ok(store) => store,
@@ -97,7 +98,7 @@ async fn database(config: &Config, clock: &Clock) -> Vec<Finding> {
 }
 
 async fn metrics(config: &Config, clock: &Clock) -> Vec<Finding> {
-    let metrics = match Metrics::new(&config.metrics, clock) {
+    let metrics = match Metrics::new(&config.metrics, config.zone().unwrap_or_default(), clock) {
         Ok(metrics) => metrics,
         Err(error) => return vec![finding("metrics", Err(error.to_string()))],
     };
@@ -188,6 +189,8 @@ fn report(findings: &[Finding], wrong: usize) -> Card {
 
 #[cfg(test)]
 mod tests {
+    use chat::Style;
+
     use super::*;
 
     #[test]

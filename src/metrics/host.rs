@@ -27,8 +27,6 @@ use crate::{clock::Clock, format};
 
 /// How often the machine is looked at.
 pub const INTERVAL: Duration = Duration::from_secs(5);
-/// How long its samples are kept in memory.
-pub const KEEP: Duration = Duration::from_hours(24);
 
 /// Samples handed over at once: one write to the database every half minute.
 const BATCH: usize = 6;
@@ -61,8 +59,9 @@ pub struct HostMetrics {
 pub struct OpenHostError(#[from] sysinfo::Error);
 
 impl HostMetrics {
-    /// Opens this machine's counters; nothing is read yet. The zone is for the words of warnings.
-    pub fn open(clock: Clock, zone: Tz) -> Result<Self, OpenHostError> {
+    /// Opens this machine's counters; nothing is read yet. The zone is for the words of warnings,
+    /// and samples older than `keep` are forgotten.
+    pub fn open(clock: Clock, zone: Tz, keep: Duration) -> Result<Self, OpenHostError> {
         let name = Machine::host_name().unwrap_or_else(|| "localhost".to_owned());
         let short = name.split('.').next().unwrap_or_default().to_owned();
         let mut aliases = vec!["localhost".to_owned()];
@@ -80,7 +79,7 @@ impl HostMetrics {
             clock,
             zone,
             fleet: Arc::new(Fleet::new(vec![host])),
-            history: Mutex::new(History::new(name, KEEP)),
+            history: Mutex::new(History::new(name, keep)),
             machine: Arc::new(Mutex::new(Machine::open()?)),
             look: tokio::sync::Mutex::new(None),
             blind: AtomicBool::new(false),
