@@ -10,7 +10,7 @@ use std::{
 };
 
 use figment::{
-    Figment, Profile,
+    Figment, Profile, Provider,
     error::Kind,
     providers::{Env, Format, Toml},
     value::{Dict, Value},

@@ -3,6 +3,7 @@
 //! The words here (signal, stat, window, fleet, reading) are shared by the intent grammar, which
 //! asks, and by the two sources, which answer: [`prometheus`] and [`host`].
 
+mod error;
 mod fleet;
 pub mod forecast;
 pub mod host;
@@ -11,11 +12,12 @@ pub mod promql;
 mod source;
 mod window;
 
+pub use error::MetricsError;
 pub use fleet::{Fleet, Host};
 pub use source::{Metrics, SourceCheck};
 pub use window::{ParseWindowError, Window};
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -204,19 +206,6 @@ pub struct RangeReading {
     pub step: Duration,
     /// The samples.
     pub series: Vec<Series>,
-    /// What the source said about its own answer.
-    pub warnings: Vec<String>,
-}
-
-/// The answer to a query that somebody wrote.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueryResult {
-    /// What was asked of the source.
-    pub query: String,
-    /// The moment the numbers are of.
-    pub at: DateTime<Utc>,
-    /// Labels and number of each series.
-    pub samples: Vec<(BTreeMap<String, String>, f64)>,
     /// What the source said about its own answer.
     pub warnings: Vec<String>,
 }

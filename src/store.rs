@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// A new id. Ids made by one run of the program sort in the order they were made.
-    fn new_id(&self) -> String {
+    pub fn new_id(&self) -> String {
         let now = self.now();
         let ids = self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
@@ -140,7 +140,10 @@ impl Store {
 
     /// Does a write again, once, when the connection was lost under it. Only for work that
     /// recognises its own first attempt by key.
-    async fn safely<T>(&self, work: impl AsyncFn() -> Result<T>) -> Result<T> {
+    async fn safely<T, F>(&self, work: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+    {
         match work().await {
             Err(error) if error.is_connection_lost() && !self.inner.pool.is_closed() => {
                 tokio::time::sleep(Duration::from_millis(50)).await;

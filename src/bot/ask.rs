@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chat::{Block, Card, Image};
+use chat::{Block, Image};
 
 use crate::{
     access::{Refusal, RefusalKind},
@@ -12,7 +12,6 @@ use crate::{
         intent::{Intent, Order},
     },
     chart::{self, Chart, Line},
-    format,
     metrics::{
         Fleet, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
         forecast::{self, Forecast},
@@ -23,7 +22,7 @@ use crate::{
 /// Rows of a table when nobody asked for a number of them.
 const DEFAULT_ROWS: usize = 10;
 /// Points of a line in a picture: more than pixels would not be seen.
-const CHART_POINTS: usize = 600;
+const CHART_POINTS: u64 = 600;
 /// How far back a forecast looks, and how far ahead it dares to look.
 const FORECAST_PAST: u64 = 7 * 86_400;
 const FORECAST_AHEAD: Duration = Duration::from_secs(90 * 86_400);
@@ -229,7 +228,7 @@ impl Asking<'_> {
             .map_err(|refused| Refusal::new(RefusalKind::Usage, refused.to_string()))?;
         let result = self.app.metrics.query(&gated).await?;
         let values = result
-            .samples
+            .values
             .iter()
             .map(|(labels, value)| EvidenceValue {
                 host: labels
@@ -325,6 +324,7 @@ fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format;
 
     fn row(host: &str, value: f64) -> Measurement {
         Measurement { host: host.into(), part: None, value }

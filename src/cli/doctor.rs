@@ -115,8 +115,8 @@ async fn metrics(config: &Config, clock: &Clock) -> Vec<Finding> {
         Err(error) => Err(error.to_string()),
     };
     let mut findings = vec![finding("metrics", hosts)];
-    if let Some(theirs) = source.time {
-        let apart = (theirs - clock.now()).abs();
+    if let Some(offset) = source.clock_offset {
+        let apart = offset.abs();
         let apart_text = format::span(apart.num_milliseconds() as f64 / 1000.0);
         findings.push(finding(
             "metrics clock",
@@ -145,7 +145,7 @@ fn free_space(config: &Config) -> Result<String, String> {
     let Some(directory) = config::data_directory().or_else(|| config.log_directory().ok()) else {
         return Ok("unknown".to_owned());
     };
-    let disks = Disks::new_with_refreshed_list();
+    let disks = Disks::new_with_refreshed_list().map_err(|error| format!("cannot read the disks: {error}"))?;
     let disk = disks
         .iter()
         .filter(|disk| directory.starts_with(disk.mount_point()))

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::{
-    Fleet, MetricsError, QueryResult, RangeReading, Reading, Signal, Stat, Window,
-    host::HostMetrics, prometheus::Prometheus, promql::Gated,
+    Fleet, MetricsError, RangeReading, Reading, Signal, Stat, Window,
+    host::HostMetrics, prometheus::{Prometheus, RawReading}, promql::Gated,
 };
 use crate::{clock::Clock, config::MetricsConfig};
 
@@ -24,8 +24,8 @@ pub enum Metrics {
 pub struct SourceCheck {
     /// What it is.
     pub description: String,
-    /// What time it believes it is, when it has a clock of its own.
-    pub time: Option<DateTime<Utc>>,
+    /// How far its clock is ahead of ours, when it has one of its own.
+    pub clock_offset: Option<TimeDelta>,
 }
 
 impl Metrics {
@@ -77,10 +77,10 @@ impl Metrics {
         signal: Signal,
         hosts: &[String],
         window: &Window,
-        max_points: usize,
+        max_points: u64,
     ) -> Result<RangeReading, MetricsError> {
         match self {
-            Self::Host(host) => Ok(host.range(signal, hosts, window, max_points).await),
+            Self::Host(host) => Ok(host.range(signal, hosts, window, max_points as usize).await),
             Self::Prometheus(prometheus) => {
                 prometheus.range(signal, hosts, window, max_points).await
             }
@@ -88,7 +88,7 @@ impl Metrics {
     }
 
     /// The answer to a query that somebody wrote and the gate let through.
-    pub async fn query(&self, query: &Gated) -> Result<QueryResult, MetricsError> {
+    pub async fn query(&self, query: &Gated) -> Result<RawReading, MetricsError> {
         match self {
             Self::Host(_) => Err(MetricsError::Config(
                 "PromQL needs a Prometheus: set `metrics.prometheus.url`".to_owned(),
@@ -100,8 +100,11 @@ impl Metrics {
     /// Whether the source answers, and what it says about itself.
     pub async fn check(&self) -> Result<SourceCheck, MetricsError> {
         match self {
-            Self::Host(_) => Ok(SourceCheck { description: self.describe(), time: None }),
-            Self::Prometheus(prometheus) => prometheus.check().await,
+            Self::Host(_) => Ok(SourceCheck { description: self.describe(), clock_offset: None }),
+            Self::Prometheus(prometheus) => Ok(SourceCheck {
+                description: prometheus.check().await?,
+                clock_offset: Some(prometheus.clock_offset().await?),
+            }),
         }
     }
 }

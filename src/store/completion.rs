@@ -34,7 +34,7 @@ impl Store {
     pub async fn complete(&self, id: &InboxId, completion: &Completion) -> Result<Completed> {
         let attempt = self.new_id();
         let deliveries = self.deliveries(&completion.replies);
-        self.safely(async || {
+        self.safely(|| async {
             let mut tx = self.begin_write().await?;
             match finish(self, &mut tx, &id.0, &attempt, &completion.outcome).await? {
                 Finish::Now => {}
@@ -70,7 +70,7 @@ impl Store {
         let arrival = Arrival::new(self, inbound)?;
         let deliveries = self.deliveries(&completion.replies);
         let sent = self
-            .safely(async || {
+            .safely(|| async {
                 let mut tx = self.begin_write().await?;
                 if !arrival.insert(self, &mut tx).await? {
                     tx.rollback().await?;

@@ -110,7 +110,7 @@ impl Store {
     pub async fn record(&self, inbound: &Inbound) -> Result<FirstSight> {
         let arrival = Arrival::new(self, inbound)?;
         let first = self
-            .safely(async || {
+            .safely(|| async {
                 // One statement is its own transaction: on PostgreSQL one round trip.
                 let _turn = self.turn().await?;
                 let mut connection = self.inner.pool.acquire().await?;

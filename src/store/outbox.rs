@@ -114,7 +114,7 @@ impl Store {
     /// The platform has it, as this message.
     pub async fn delivered(&self, id: &DeliveryId, message: &MessageRef) -> Result<()> {
         let message = to_json(message)?;
-        self.safely(async || {
+        self.safely(|| async {
             let _turn = self.turn().await?;
             sqlx::query(
                 "UPDATE outbox SET state = 'delivered', message = $1, settled_at = $2, \
@@ -141,7 +141,7 @@ impl Store {
             Some(at) => ("waiting", millis(at), None),
             None => ("abandoned", 0, Some(millis(self.now()))),
         };
-        self.safely(async || {
+        self.safely(|| async {
             let _turn = self.turn().await?;
             sqlx::query(
                 "UPDATE outbox SET state = $1, due_at = $2, settled_at = $3, reason = $4 \

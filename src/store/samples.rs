@@ -24,7 +24,7 @@ impl Store {
         if samples.is_empty() {
             return Ok(());
         }
-        self.safely(async || {
+        self.safely(|| async {
             let mut tx = self.begin_write().await?;
             for sample in samples {
                 sqlx::query(

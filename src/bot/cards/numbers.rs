@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use crate::{
     app::App,
     bot::ask::Picture,
-    chart::{Threshold, ThresholdTone},
+    chart::Threshold,
     config::Thresholds,
     format,
     metrics::{
-        Host, Measurement, QueryResult, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
-        forecast::Forecast,
+        Host, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
+        forecast::Forecast, prometheus::RawReading,
     },
 };
 
@@ -202,8 +202,8 @@ fn severity(tone: Tone) -> u8 {
 /// The lines drawn across a chart of percentages.
 pub fn thresholds(thresholds: Thresholds) -> Vec<Threshold> {
     vec![
-        Threshold { label: "warning".to_owned(), value: thresholds.warning, tone: ThresholdTone::Warning },
-        Threshold { label: "critical".to_owned(), value: thresholds.critical, tone: ThresholdTone::Critical },
+        Threshold { label: "warning".to_owned(), value: thresholds.warning, tone: Tone::Warning },
+        Threshold { label: "critical".to_owned(), value: thresholds.critical, tone: Tone::Bad },
     ]
 }
 
@@ -448,8 +448,8 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
 }
 
 /// What a query of somebody's own gave.
-pub fn query(app: &App, result: &QueryResult) -> Card {
-    let title = match result.samples.len() {
+pub fn query(app: &App, result: &RawReading) -> Card {
+    let title = match result.values.len() {
         0 => "The query gave no data".to_owned(),
         number => format!("The query gave {}", count(number, "value")),
     };
@@ -463,11 +463,11 @@ pub fn query(app: &App, result: &QueryResult) -> Card {
         })
         .collect();
     let mut card = Card::titled(title);
-    if !result.samples.is_empty() {
+    if !result.values.is_empty() {
         card = card.with(Block::Table(Table {
             header: vec!["labels".into(), "value".into()],
             rows,
-            more: result.samples.len().saturating_sub(TABLE_ROWS),
+            more: result.values.len().saturating_sub(TABLE_ROWS),
         }));
     }
     let card = warned(card, &result.warnings);

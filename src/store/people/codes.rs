@@ -69,10 +69,23 @@ impl Store {
         Ok(row.try_get("code")?)
     }
 
+    /// The account that a link code, or the account itself, stands for.
+    pub async fn identity_of(&self, subject: &Subject) -> Result<UserRef> {
+        match subject {
+            Subject::Identity(identity) => Ok(identity.clone()),
+            Subject::Code(code) => {
+                let mut tx = self.begin_read().await?;
+                let found = self.behind(&mut tx, code).await;
+                tx.rollback().await?;
+                Ok(found?.0)
+            }
+        }
+    }
+
     /// Lets a known person speak from the account behind a code as well.
     pub async fn link(&self, by: &Actor, principal: &PrincipalId, code: &str) -> Result<Change> {
         let Some(code) = normalise(code) else { return Err(unknown_code().into()) };
-        self.safely(async || {
+        self.safely(|| async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.link_in(&mut tx, by, principal, &code).await;

@@ -21,7 +21,7 @@ impl Store {
         environment: Option<&str>,
     ) -> Result<Change> {
         let environment = place(environment)?;
-        self.safely(async || {
+        self.safely(|| async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.grant_in(&mut tx, by, who, role, environment).await;
@@ -78,7 +78,7 @@ impl Store {
         environment: Option<&str>,
     ) -> Result<Change> {
         let environment = place(environment)?;
-        self.safely(async || {
+        self.safely(|| async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.revoke_in(&mut tx, by, who, role, environment).await;
