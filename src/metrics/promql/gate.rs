@@ -1,6 +1,6 @@
 //! The gate that a query written by a person passes before it is sent.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use promql_parser::{
     label::{METRIC_NAME, MatchOp},
@@ -69,11 +69,14 @@ pub enum GateRefusal {
     #[error("the query has too many {0}: ask in smaller steps")]
     TooComplex(&'static str),
     /// A regular expression that is too long.
-    #[error("a regular expression in the query is too long or too large: make it simpler")]
+    #[error("a regular expression in the query is wrong or too large: make it simpler")]
     Pattern,
     /// A length of time that is none.
     #[error("a range or offset in the query is not a length of time such as 5m or 1h30m")]
     Duration,
+    /// A moment that is none.
+    #[error("the time after `@` is out of range: write seconds since 1970")]
+    Time,
     /// The parser's own words.
     #[error("this is not PromQL: {0}")]
     Syntax(String),
@@ -125,8 +128,7 @@ pub fn gate(text: &str, limits: &Limits) -> Result<Gated, GateRefusal> {
         Finding::Nesting => GateRefusal::TooComplex("nested brackets"),
         Finding::Operators => GateRefusal::TooComplex("operators"),
         Finding::Brackets => GateRefusal::TooComplex("ranges"),
-        Finding::Patterns => GateRefusal::TooComplex("regular expressions"),
-        Finding::PatternLength => GateRefusal::Pattern,
+        Finding::Pattern => GateRefusal::Pattern,
         Finding::Duration => GateRefusal::Duration,
     })?;
     let query = print(&read(text)?).map_err(|_| GateRefusal::Ambiguous)?;
@@ -244,9 +246,12 @@ impl Check<'_> {
             Some(Offset::Pos(by) | Offset::Neg(by)) => self.reach(*by)?,
             None => {}
         }
-        // A fixed time costs no more than now, wherever it is.
+        // A fixed time costs no more than now, wherever it is; only nonsense is refused.
         match at {
-            None | Some(AtModifier::Start | AtModifier::End | AtModifier::At(_)) => Ok(()),
+            Some(AtModifier::At(time)) if !is_near(*time) => {
+                Err(GateRefusal::Time)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -256,6 +261,12 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a time is between 1970 and 2100.
+fn is_near(time: SystemTime) -> bool {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .is_ok_and(|since| since < Duration::from_secs(130 * 366 * 86_400))
 }
 
 fn ratio(range: Duration, step: Duration) -> u64 {

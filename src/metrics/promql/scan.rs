@@ -7,10 +7,11 @@ const MAX_DEPTH: usize = 24;
 const MAX_OPERATORS: usize = 64;
 /// How many ranges and subqueries.
 const MAX_BRACKETS: usize = 16;
-/// How many regular expressions: each is compiled.
-const MAX_PATTERNS: usize = 10;
-/// How long the text of one may be.
-const MAX_PATTERN_BYTES: usize = 512;
+/// What all regular expressions of a query may weigh together: each is compiled, here and by the
+/// server. The weight is the length, times the counted repetitions `{n}`; classes such as `\\w`
+/// are the largest part of a compiled expression, so that escapes weigh more.
+const MAX_PATTERN_WEIGHT: u64 = 4096;
+const ESCAPE_WEIGHT: u64 = 16;
 
 /// What is wrong with the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +19,14 @@ pub(super) enum Finding {
     Nesting,
     Operators,
     Brackets,
-    Patterns,
-    PatternLength,
+    Pattern,
     Duration,
 }
 
 /// Counts what makes a query expensive to parse. Linear, without recursion.
 pub(super) fn scan(text: &str) -> Result<(), Finding> {
     let bytes = text.as_bytes();
-    let (mut depth, mut operators, mut brackets, mut patterns) = (0_usize, 0, 0, 0);
+    let (mut depth, mut operators, mut brackets, mut patterns) = (0_usize, 0, 0, 0_u64);
     let (mut in_braces, mut after_offset, mut after_pattern) = (false, false, false);
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -40,8 +40,8 @@ pub(super) fn scan(text: &str) -> Result<(), Finding> {
             }
             b'"' | b'\'' | b'`' => {
                 at = end_of_string(bytes, at, byte);
-                if after_pattern && at - start > MAX_PATTERN_BYTES {
-                    return Err(Finding::PatternLength);
+                if after_pattern {
+                    patterns = patterns.saturating_add(weight(&bytes[start..at]));
                 }
             }
             b'[' => {
@@ -62,7 +62,6 @@ pub(super) fn scan(text: &str) -> Result<(), Finding> {
                 in_braces &= byte != b'}';
             }
             b'~' => {
-                patterns += 1;
                 after_pattern = true;
                 continue;
             }
@@ -100,7 +99,7 @@ pub(super) fn scan(text: &str) -> Result<(), Finding> {
             () if depth > MAX_DEPTH => Finding::Nesting,
             () if operators > MAX_OPERATORS => Finding::Operators,
             () if brackets > MAX_BRACKETS => Finding::Brackets,
-            () if patterns > MAX_PATTERNS => Finding::Patterns,
+            () if patterns > MAX_PATTERN_WEIGHT => Finding::Pattern,
             () => continue,
         };
         return Err(finding);
@@ -116,6 +115,20 @@ fn is_duration(byte: u8) -> bool {
 /// Whether no number has more than nine digits: larger ones overflow the parser's durations.
 fn short_numbers(bytes: &[u8]) -> bool {
     !bytes.windows(10).any(|window| window.iter().all(u8::is_ascii_digit))
+}
+
+/// How much of the compiler's time a regular expression may take.
+fn weight(pattern: &[u8]) -> u64 {
+    let escapes = pattern.iter().filter(|byte| **byte == b'\\').count() as u64;
+    // Every number in braces counts, whatever it means there.
+    let repetitions = pattern.split(|byte| *byte == b'{').skip(1).map(|group| {
+        let inside = group.split(|byte| *byte == b'}').next().unwrap_or_default();
+        let numbers = inside.split(|byte| !byte.is_ascii_digit());
+        let numbers = numbers.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        numbers.max().unwrap_or(1).max(1)
+    });
+    let length = pattern.len() as u64 + escapes * ESCAPE_WEIGHT;
+    repetitions.fold(length, u64::saturating_mul)
 }
 
 fn end_of(bytes: &[u8], from: usize, part: impl Fn(u8) -> bool) -> usize {
