@@ -6,7 +6,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetricsError {
     /// No connection, or a proxy that has none.
-    #[error("I could not reach Prometheus at {url} ({reason}): check that it runs and that `metrics.prometheus.url` is right")]
+    #[error(
+        "I could not reach Prometheus at {url} ({reason}): check that it runs and that `metrics.prometheus.url` is right"
+    )]
     Unreachable {
         /// Where, without credentials.
         url: String,
@@ -32,7 +34,9 @@ pub enum MetricsError {
         reason: String,
     },
     /// It does not let us in: 401 and 403.
-    #[error("Prometheus at {url} does not accept my credentials ({status}): check the token or the password in `metrics.prometheus`")]
+    #[error(
+        "Prometheus at {url} does not accept my credentials ({status}): check the token or the password in `metrics.prometheus`"
+    )]
     Denied {
         /// Where.
         url: String,
@@ -40,7 +44,9 @@ pub enum MetricsError {
         status: u16,
     },
     /// It is too busy: 429, 500, 503, or too many questions of our own.
-    #[error("Prometheus at {url} is too busy to answer ({reason}): ask again in a moment, or for a shorter window")]
+    #[error(
+        "Prometheus at {url} is too busy to answer ({reason}): ask again in a moment, or for a shorter window"
+    )]
     Overloaded {
         /// Where.
         url: String,
@@ -48,7 +54,9 @@ pub enum MetricsError {
         reason: String,
     },
     /// It answered something that is not an answer.
-    #[error("Prometheus at {url} gave an answer I cannot read ({reason}): check that `metrics.prometheus.url` is a Prometheus API")]
+    #[error(
+        "Prometheus at {url} gave an answer I cannot read ({reason}): check that `metrics.prometheus.url` is a Prometheus API"
+    )]
     Malformed {
         /// Where.
         url: String,

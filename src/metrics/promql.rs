@@ -10,4 +10,4 @@ mod tree;
 
 pub use catalogue::{Settings, expression, nice_step, over_window, with_rate_window};
 pub use gate::{GateRefusal, Gated, Limits, gate};
-pub use tree::{TreeError, print, select};
+pub use tree::{TreeError, metric, print, select};

@@ -18,7 +18,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { rate_window: Duration::from_secs(300), scrape_interval: Duration::from_secs(15) }
+        Self { rate_window: Duration::from_mins(5), scrape_interval: Duration::from_secs(15) }
     }
 }
 
@@ -26,16 +26,14 @@ impl Default for Settings {
 const MAX_STAT_POINTS: u64 = 1500;
 
 /// Lengths that people and axes like, in seconds.
-const NICE: [u64; 18] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
-];
+const NICE: [u64; 18] =
+    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 
 const CPU: &str =
     r#"100 * (1 - avg without (cpu, mode) (rate(node_cpu_seconds_total{mode="idle"}[5m])))"#;
 const MEMORY: &str = "100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)";
 // A machine without swap has no answer, rather than 0 / 0.
-const SWAP: &str =
-    "100 * (1 - node_memory_SwapFree_bytes / (node_memory_SwapTotal_bytes > 0))";
+const SWAP: &str = "100 * (1 - node_memory_SwapFree_bytes / (node_memory_SwapTotal_bytes > 0))";
 // File systems that hold no data of their own, or can never be freed.
 const DISK: &str = r#"100 * (1 - node_filesystem_avail_bytes{fstype!~"autofs|binfmt_misc|cgroup2?|devpts|devtmpfs|efivarfs|erofs|fuse.lxcfs|iso9660|nsfs|overlay|proc|ramfs|rootfs|rpc_pipefs|squashfs|sysfs|tmpfs|tracefs"} / (node_filesystem_size_bytes{fstype!~"autofs|binfmt_misc|cgroup2?|devpts|devtmpfs|efivarfs|erofs|fuse.lxcfs|iso9660|nsfs|overlay|proc|ramfs|rootfs|rpc_pipefs|squashfs|sysfs|tmpfs|tracefs"} > 0))"#;
 // Layers above the real disks would count the same bytes again.
@@ -109,7 +107,7 @@ pub fn over_window(signal: Signal, stat: Stat, window: &Window, settings: &Setti
     let inner = with_rate_window(inner, settings.rate_window.max(step));
     for_each_mut(&mut whole, &mut |node| {
         if let Expr::Subquery(subquery) = node {
-            subquery.expr = Box::new(Expr::Paren(ParenExpr { expr: Box::new(inner.clone()) }));
+            *subquery.expr = Expr::Paren(ParenExpr { expr: Box::new(inner.clone()) });
             (subquery.range, subquery.step) = (range, Some(step));
         }
     });

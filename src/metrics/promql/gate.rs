@@ -33,7 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 4096,
-            range: Duration::from_secs(31 * 86_400),
+            range: Duration::from_hours(31 * 24),
             selectors: 10,
             points: 11_000,
             samples: 1_000_000,
@@ -105,7 +105,9 @@ pub enum GateRefusal {
     #[error("a subquery would have {0} points, and I accept {1}: make its step longer")]
     TooManyPoints(u64, u64),
     /// Too much to read.
-    #[error("the query would read {0} samples of each series, and I accept {1}: shorten its ranges")]
+    #[error(
+        "the query would read {0} samples of each series, and I accept {1}: shorten its ranges"
+    )]
     TooManySamples(u64, u64),
     /// It cannot be printed as it was meant.
     #[error("the query cannot be written down without changing its meaning: make it simpler")]
@@ -183,7 +185,7 @@ impl Check<'_> {
                 self.reach(subquery.range)?;
                 self.moved(subquery.offset.as_ref(), subquery.at.as_ref())?;
                 // Without a step the server takes its evaluation interval, a minute by default.
-                let step = subquery.step.unwrap_or(Duration::from_secs(60));
+                let step = subquery.step.unwrap_or(Duration::from_mins(1));
                 let count = ratio(subquery.range, step) + 1;
                 if count > self.limits.points {
                     return Err(GateRefusal::TooManyPoints(count, self.limits.points));
@@ -248,9 +250,7 @@ impl Check<'_> {
         }
         // A fixed time costs no more than now, wherever it is; only nonsense is refused.
         match at {
-            Some(AtModifier::At(time)) if !is_near(*time) => {
-                Err(GateRefusal::Time)
-            }
+            Some(AtModifier::At(time)) if !is_near(*time) => Err(GateRefusal::Time),
             _ => Ok(()),
         }
     }
@@ -266,7 +266,7 @@ impl Check<'_> {
 /// Whether a time is between 1970 and 2100.
 fn is_near(time: SystemTime) -> bool {
     time.duration_since(SystemTime::UNIX_EPOCH)
-        .is_ok_and(|since| since < Duration::from_secs(130 * 366 * 86_400))
+        .is_ok_and(|since| since < Duration::from_hours(130 * 366 * 24))
 }
 
 fn ratio(range: Duration, step: Duration) -> u64 {

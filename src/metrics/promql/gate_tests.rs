@@ -35,7 +35,10 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("a * ignoring () b", "a * b"),
     ("max_over_time(rate(a[5m])[1h:1m])", "max_over_time(rate(a[5m])[1h:1m])"),
     ("avg_over_time(a[1w:10m])", "avg_over_time(a[1w:10m])"),
-    ("histogram_quantile(0.9, sum by (le) (rate(a_bucket[5m])))", "histogram_quantile(0.9, sum by (le) (rate(a_bucket[5m])))"),
+    (
+        "histogram_quantile(0.9, sum by (le) (rate(a_bucket[5m])))",
+        "histogram_quantile(0.9, sum by (le) (rate(a_bucket[5m])))",
+    ),
     ("-a", "-a"),
     ("-1 ^ 2", "-1 ^ 2"),
     ("0x10 + 1e3", "16 + 1000"),
@@ -89,11 +92,17 @@ fn a_hostile_query_is_refused() {
         (r#"{job="",env!=""}"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
         (r#"count({job=~".+"})"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
         (r#"rate({job=~".+"}[5m])"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
-        (r#"topk(scalar(count({job=~".+"})), up)"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
+        (r#"topk(scalar(count({job=~".+"})), up)"#.into(), |r| {
+            matches!(r, GateRefusal::TooBroad(_))
+        }),
         (r#"up or -(({job=~".+"}))"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
         (r#"max_over_time({job=~".+"}[1h:1m])"#.into(), |r| matches!(r, GateRefusal::TooBroad(_))),
-        (r#"{job="a" or job=~".+"}"#.into(), |r| *r == GateRefusal::Extension("`or` between matchers")),
-        (r#"up{job="a" or job="b"}"#.into(), |r| *r == GateRefusal::Extension("`or` between matchers")),
+        (r#"{job="a" or job=~".+"}"#.into(), |r| {
+            *r == GateRefusal::Extension("`or` between matchers")
+        }),
+        (r#"up{job="a" or job="b"}"#.into(), |r| {
+            *r == GateRefusal::Extension("`or` between matchers")
+        }),
         // Ranges, offsets and subqueries.
         ("rate(a[32d])".into(), |r| *r == GateRefusal::TooFar(31)),
         ("rate(a[10y])".into(), |r| *r == GateRefusal::TooFar(31)),
@@ -105,8 +114,12 @@ fn a_hostile_query_is_refused() {
         ("avg_over_time(a[1d:1s])".into(), |r| *r == GateRefusal::TooManyPoints(86_401, 11_000)),
         ("avg_over_time(a[31d:])".into(), |r| matches!(r, GateRefusal::TooManyPoints(..))),
         ("avg_over_time(a[1h:1ms])".into(), |r| matches!(r, GateRefusal::TooManyPoints(..))),
-        ("max_over_time(avg_over_time(a[1h:1m])[1h:1m])".into(), |r| *r == GateRefusal::NestedSubquery),
-        ("max_over_time(rate(a[31d])[31d:5m])".into(), |r| matches!(r, GateRefusal::TooManySamples(..))),
+        ("max_over_time(avg_over_time(a[1h:1m])[1h:1m])".into(), |r| {
+            *r == GateRefusal::NestedSubquery
+        }),
+        ("max_over_time(rate(a[31d])[31d:5m])".into(), |r| {
+            matches!(r, GateRefusal::TooManySamples(..))
+        }),
         ((0..8).map(|n| format!("rate(a{n}[31d])")).collect::<Vec<_>>().join("+"), |r| {
             matches!(r, GateRefusal::TooManySamples(..))
         }),
@@ -178,7 +191,9 @@ fn a_hostile_query_is_refused() {
         let shown: String = text.chars().take(80).collect();
         let started = Instant::now();
         match gate(&text, &Limits::default()) {
-            Ok(gated) if text == r#"{"my metric"}"# => assert_eq!(gated.as_str(), r#"{__name__="my metric"}"#),
+            Ok(gated) if text == r#"{"my metric"}"# => {
+                assert_eq!(gated.as_str(), r#"{__name__="my metric"}"#)
+            }
             Ok(gated) => panic!("{shown} passed as {}", gated.as_str()),
             Err(refusal) => {
                 assert!(expected(&refusal), "{shown}: {refusal:?}");

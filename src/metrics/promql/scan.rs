@@ -119,7 +119,7 @@ fn short_numbers(bytes: &[u8]) -> bool {
 
 /// How much of the compiler's time a regular expression may take.
 fn weight(pattern: &[u8]) -> u64 {
-    let escapes = pattern.iter().filter(|byte| **byte == b'\\').count() as u64;
+    let escapes = pattern.split(|byte| *byte == b'\\').skip(1).count() as u64;
     // Every number in braces counts, whatever it means there.
     let repetitions = pattern.split(|byte| *byte == b'{').skip(1).map(|group| {
         let inside = group.split(|byte| *byte == b'}').next().unwrap_or_default();

@@ -82,6 +82,11 @@ pub(super) fn selector_mut(expr: &mut Expr) -> Option<&mut VectorSelector> {
     }
 }
 
+/// A selector of one metric.
+pub fn metric(name: &'static str) -> Expr {
+    Expr::VectorSelector(VectorSelector::from(name))
+}
+
 /// The same expression, asked only of these label values: one matcher more on every selector.
 pub fn select(mut expr: Expr, label: &str, values: &[String]) -> Result<Expr, TreeError> {
     let valid = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -90,6 +95,8 @@ pub fn select(mut expr: Expr, label: &str, values: &[String]) -> Result<Expr, Tr
         return Err(TreeError::LabelName(shorten(label)));
     }
     let (operator, value) = match values {
+        // An empty pattern would match what has no such label at all.
+        [] => return Err(TreeError::LabelValue),
         [only] => (token::T_EQL, only.clone()),
         many => {
             let escaped: Vec<_> = many.iter().map(|value| escape_regex(value)).collect();
