@@ -6,6 +6,25 @@
 //! the thing itself), so that a write whose outcome is unknown, because the connection broke
 //! during COMMIT, can simply be done again.
 
+/// Does a write again, once, when the connection was lost under it. Only for work that recognises
+/// its own first attempt by key. (A macro, because the future of an async closure is not `Send`
+/// enough to be spawned.)
+macro_rules! safely {
+    ($store:expr, $work:expr) => {{
+        let first: $crate::store::Result<_> = $work.await;
+        match first {
+            Err(error) => {
+                if $store.again(&error).await {
+                    $work.await
+                } else {
+                    Err(error)
+                }
+            }
+            done => done,
+        }
+    }};
+}
+
 mod audit;
 mod completion;
 mod connect;
@@ -138,19 +157,13 @@ impl Store {
         Uuid::new_v7(Timestamp::from_unix(&*ids, seconds, now.timestamp_subsec_nanos())).to_string()
     }
 
-    /// Does a write again, once, when the connection was lost under it. Only for work that
-    /// recognises its own first attempt by key.
-    async fn safely<T, F>(&self, work: impl Fn() -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T>> + Send,
-    {
-        match work().await {
-            Err(error) if error.is_connection_lost() && !self.inner.pool.is_closed() => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                work().await
-            }
-            done => done,
+    /// Whether a write whose connection was lost may be tried again, after a breath.
+    async fn again(&self, error: &StoreError) -> bool {
+        let again = error.is_connection_lost() && !self.inner.pool.is_closed();
+        if again {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        again
     }
 }
 

@@ -124,12 +124,11 @@ impl Store {
     /// Puts an event on record that belongs to no other change.
     pub async fn put_on_record(&self, event: &AuditEvent) -> Result<()> {
         let id = self.new_id();
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             append(&mut tx, id.clone(), event).await?;
             tx.commit().await
         })
-        .await
     }
 
     /// Reads the whole audit and checks every seal: any row edited, removed (also at the end),

@@ -34,7 +34,7 @@ impl Store {
     pub async fn complete(&self, id: &InboxId, completion: &Completion) -> Result<Completed> {
         let attempt = self.new_id();
         let deliveries = self.deliveries(&completion.replies);
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             match finish(self, &mut tx, &id.0, &attempt, &completion.outcome).await? {
                 Finish::Now => {}
@@ -51,7 +51,6 @@ impl Store {
             tx.commit().await?;
             Ok(Completed::Now(sent))
         })
-        .await
     }
 
     /// Finishes an event with nothing to say and nothing to keep on record.
@@ -69,26 +68,24 @@ impl Store {
     ) -> Result<(FirstSight, Vec<Delivery>)> {
         let arrival = Arrival::new(self, inbound)?;
         let deliveries = self.deliveries(&completion.replies);
-        let sent = self
-            .safely(|| async {
-                let mut tx = self.begin_write().await?;
-                if !arrival.insert(self, &mut tx).await? {
+        let sent = safely!(self, async {
+            let mut tx = self.begin_write().await?;
+            if !arrival.insert(self, &mut tx).await? {
+                tx.rollback().await?;
+                return Ok(None);
+            }
+            match finish(self, &mut tx, &arrival.id, &arrival.id, &completion.outcome).await? {
+                Finish::Now => {
+                    let sent = self.save(&mut tx, completion, &deliveries).await?;
+                    tx.commit().await?;
+                    Ok(Some(sent))
+                }
+                Finish::Before | Finish::BySomeoneElse => {
                     tx.rollback().await?;
-                    return Ok(None);
+                    Ok(Some(deliveries.clone()))
                 }
-                match finish(self, &mut tx, &arrival.id, &arrival.id, &completion.outcome).await? {
-                    Finish::Now => {
-                        let sent = self.save(&mut tx, completion, &deliveries).await?;
-                        tx.commit().await?;
-                        Ok(Some(sent))
-                    }
-                    Finish::Before | Finish::BySomeoneElse => {
-                        tx.rollback().await?;
-                        Ok(Some(deliveries.clone()))
-                    }
-                }
-            })
-            .await?;
+            }
+        })?;
         Ok(match sent {
             Some(sent) => (FirstSight::New(InboxId(arrival.id)), sent),
             None => (FirstSight::Duplicate, Vec::new()),

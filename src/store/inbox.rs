@@ -109,14 +109,12 @@ impl Store {
     /// Records an event; call it before acknowledging, and acknowledge whatever it says.
     pub async fn record(&self, inbound: &Inbound) -> Result<FirstSight> {
         let arrival = Arrival::new(self, inbound)?;
-        let first = self
-            .safely(|| async {
-                // One statement is its own transaction: on PostgreSQL one round trip.
-                let _turn = self.turn().await?;
-                let mut connection = self.inner.pool.acquire().await?;
-                arrival.insert(self, &mut connection).await
-            })
-            .await?;
+        let first = safely!(self, async {
+            // One statement is its own transaction: on PostgreSQL one round trip.
+            let _turn = self.turn().await?;
+            let mut connection = self.inner.pool.acquire().await?;
+            arrival.insert(self, &mut connection).await
+        })?;
         Ok(if first { FirstSight::New(InboxId(arrival.id)) } else { FirstSight::Duplicate })
     }
 

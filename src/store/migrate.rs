@@ -20,7 +20,8 @@ impl Store {
         };
         let done = async {
             let mut tx = connection.begin_with(begin).await?;
-            MIGRATIONS.run(&mut *tx).await?;
+            // Not `run`: its future cannot be spawned.
+            MIGRATIONS.run_direct(None, &mut *tx, false).await?;
             tx.commit().await?;
             Ok(())
         }

@@ -114,7 +114,7 @@ impl Store {
     /// The platform has it, as this message.
     pub async fn delivered(&self, id: &DeliveryId, message: &MessageRef) -> Result<()> {
         let message = to_json(message)?;
-        self.safely(|| async {
+        safely!(self, async {
             let _turn = self.turn().await?;
             sqlx::query(
                 "UPDATE outbox SET state = 'delivered', message = $1, settled_at = $2, \
@@ -127,7 +127,6 @@ impl Store {
             .await?;
             Ok(())
         })
-        .await
     }
 
     /// The platform did not take it: try again at this moment, or with `None` never.
@@ -141,7 +140,7 @@ impl Store {
             Some(at) => ("waiting", millis(at), None),
             None => ("abandoned", 0, Some(millis(self.now()))),
         };
-        self.safely(|| async {
+        safely!(self, async {
             let _turn = self.turn().await?;
             sqlx::query(
                 "UPDATE outbox SET state = $1, due_at = $2, settled_at = $3, reason = $4 \
@@ -156,7 +155,6 @@ impl Store {
             .await?;
             Ok(())
         })
-        .await
     }
 
     /// The message a reply became, to edit it later; `None` while it is not posted.

@@ -24,7 +24,7 @@ impl Store {
         if samples.is_empty() {
             return Ok(());
         }
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             for sample in samples {
                 sqlx::query(
@@ -39,7 +39,6 @@ impl Store {
             }
             tx.commit().await
         })
-        .await
     }
 
     /// The samples of this host from this moment on, oldest first.

@@ -454,7 +454,7 @@ pub fn query(app: &App, result: &RawReading) -> Card {
         number => format!("The query gave {}", count(number, "value")),
     };
     let rows = result
-        .samples
+        .values
         .iter()
         .take(TABLE_ROWS)
         .map(|(labels, value)| {

@@ -7,26 +7,34 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::metrics::{MetricsError, Window};
+use crate::{
+    config::{masked, masked_values},
+    metrics::{MetricsError, Window},
+};
 
 /// The part `[metrics.prometheus]` of the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrometheusConfig {
     /// The address, with the path of a proxy but without `/api/v1`. Never with credentials.
     #[serde(deserialize_with = "url_without_credentials")]
     pub url: String,
     /// Sent as `Authorization: Bearer …`.
+    #[serde(serialize_with = "masked", skip_serializing_if = "Option::is_none")]
     pub bearer_token: Option<SecretString>,
     /// The name for basic authentication.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// Its password.
+    #[serde(serialize_with = "masked", skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretString>,
     /// Headers sent with every request, such as `X-Scope-OrgID`.
+    #[serde(serialize_with = "masked_values")]
     pub headers: BTreeMap<String, SecretString>,
     /// Certificates to trust instead of the system's, as PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// How long one question may take, with its retry.
     pub timeout: Window,

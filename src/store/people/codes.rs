@@ -85,13 +85,12 @@ impl Store {
     /// Lets a known person speak from the account behind a code as well.
     pub async fn link(&self, by: &Actor, principal: &PrincipalId, code: &str) -> Result<Change> {
         let Some(code) = normalise(code) else { return Err(unknown_code().into()) };
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.link_in(&mut tx, by, principal, &code).await;
             end(tx, change).await
         })
-        .await
     }
 
     async fn link_in(

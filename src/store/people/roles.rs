@@ -21,13 +21,12 @@ impl Store {
         environment: Option<&str>,
     ) -> Result<Change> {
         let environment = place(environment)?;
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.grant_in(&mut tx, by, who, role, environment).await;
             end(tx, change).await
         })
-        .await
     }
 
     async fn grant_in(
@@ -78,13 +77,12 @@ impl Store {
         environment: Option<&str>,
     ) -> Result<Change> {
         let environment = place(environment)?;
-        self.safely(|| async {
+        safely!(self, async {
             let mut tx = self.begin_write().await?;
             lock(&mut tx).await?;
             let change = self.revoke_in(&mut tx, by, who, role, environment).await;
             end(tx, change).await
         })
-        .await
     }
 
     async fn revoke_in(
