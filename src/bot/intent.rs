@@ -377,8 +377,3 @@ pub struct UnknownHost {
     /// At most three names that do exist, nearest first.
     pub nearest: Vec<String>,
 }
-
-/// stub
-pub fn interpret(_event: &chat::Inbound, _fleet: &crate::metrics::Fleet, _now: chrono::DateTime<chrono_tz::Tz>) -> Interpretation {
-    Interpretation { intent: Intent::Unknown {}, notes: vec![], unknown_hosts: vec![], usage: None }
-}
