@@ -10,7 +10,7 @@ mod scope;
 
 use std::{sync::Arc, time::Instant};
 
-use chat::{Card, Inbound};
+use chat::{Card, Inbound, Origin};
 use serde::Serialize;
 
 use crate::{
@@ -175,7 +175,8 @@ impl Bot {
             Intent::Unknown {} => cards::not_understood(principal.best_role()).into(),
             Intent::Whoami {} => cards::whoami(&principal, &event.display_name).into(),
             Intent::Link { code, confirmed } => {
-                self.link(&principal, code.as_deref(), *confirmed).await?.into()
+                let confirmed = *confirmed && !event.edited && event.origin != Origin::Overheard;
+                self.link(&principal, code.as_deref(), confirmed).await?.into()
             }
             Intent::Grant { role, user, environment } => {
                 self.grant(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()

@@ -116,9 +116,6 @@ impl HostMetrics {
         if stat != Stat::Current {
             warnings.extend(self.watched_only_since(window, now));
         }
-        if signal == Signal::Swap && values.is_empty() {
-            warnings.push("this machine has no swap".to_owned());
-        }
         Reading { query, at: at.unwrap_or(now), cached: None, values, warnings }
     }
 

@@ -441,7 +441,7 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
         ),
         Forecast::TooLittleData { have, need } => (
             "cannot be foretold yet".to_owned(),
-            format!("There are {have} measurements since the last clean-up, and a line needs {need}."),
+            format!("I have {} since the last clean-up, and a line needs {need}.", count(*have, "measurement")),
             Tone::Warning,
         ),
     }
