@@ -7,6 +7,10 @@
     reason = "tests fail by panicking, and their names are their documentation"
 )]
 
+mod access;
+mod ask;
+mod bad_input;
 mod crash;
+mod running;
 mod store;
 mod support;
