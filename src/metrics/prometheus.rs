@@ -20,7 +20,7 @@ use moka::future::Cache;
 pub use config::PrometheusConfig;
 
 use self::{
-    answer::{Item, bounded, moment},
+    answer::{bounded, moment},
     hosts::{Known, Labels, Sightings},
     transport::{Call, Transport},
 };
@@ -145,12 +145,15 @@ impl Prometheus {
     }
 
     async fn fetch(&self, signal: Signal, query: &str) -> Result<Arc<Fresh>, MetricsError> {
+        let at = self.this_second();
         let (known, answer) =
-            futures::future::try_join(self.known(), self.transport.instant(query)).await?;
+            futures::future::try_join(self.known(), self.transport.at(query, at)).await?;
         let fetched = self.clock.now();
-        let at = moment_of(&answer.items).unwrap_or(fetched);
         let (values, left_out) = known.measure(&self.labels, signal, answer.items);
-        let warnings = answer.warnings.into_iter().chain(left_out).collect();
+        let mut warnings: Vec<_> = answer.warnings.into_iter().chain(left_out).collect();
+        if values.is_empty() {
+            warnings.extend(self.clock_warning().await);
+        }
         let reading = Reading { query: query.to_owned(), at, cached: None, values, warnings };
         Ok(Arc::new(Fresh { reading, fetched }))
     }
@@ -208,8 +211,8 @@ impl Prometheus {
 
     /// A query that somebody wrote and that passed the gate.
     pub async fn query(&self, gated: &Gated) -> Result<RawReading, MetricsError> {
-        let answer = self.transport.instant(gated.as_str()).await?;
-        let at = moment_of(&answer.items).unwrap_or_else(|| self.clock.now());
+        let at = self.this_second();
+        let answer = self.transport.at(gated.as_str(), at).await?;
         let values = answer.items.into_iter().filter_map(|item| {
             let (_, number) = item.value?;
             let label =
@@ -244,11 +247,26 @@ impl Prometheus {
     /// How far its clock is ahead of ours.
     pub async fn clock_offset(&self) -> Result<TimeDelta, MetricsError> {
         let before = self.clock.now();
-        let answer = self.transport.instant("time()").await?;
+        let answer = self.transport.now("time()").await?;
         let after = self.clock.now();
         let theirs = answer.items.first().and_then(|item| moment(item.value?.1.0));
         let theirs = theirs.ok_or_else(|| self.transport.malformed("`time()` has no value"))?;
         Ok(theirs - (before + (after - before) / 2))
+    }
+
+    /// Now, in whole seconds: a moment that can be asked for again, also of servers that leave the
+    /// fraction out of their answers.
+    fn this_second(&self) -> DateTime<Utc> {
+        let now = self.clock.now();
+        DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now)
+    }
+
+    /// Why there may be no data now, although there are machines: our now is not the server's.
+    async fn clock_warning(&self) -> Option<String> {
+        let seconds = self.clock_offset().await.ok()?.num_seconds().abs();
+        (seconds > 60).then(|| {
+            format!("my clock and that of Prometheus are {seconds} s apart: set both by NTP")
+        })
     }
 
     async fn known(&self) -> Result<Arc<Known>, MetricsError> {
@@ -272,15 +290,15 @@ impl Prometheus {
             answer.items
         };
         let mut seen = Sightings {
-            present: keep(self.transport.instant("node_uname_info").await?),
+            present: keep(self.transport.now("node_uname_info").await?),
             ..Default::default()
         };
         if seen.present.is_empty() {
-            seen.past = keep(self.transport.instant(PAST).await?);
+            seen.past = keep(self.transport.now(PAST).await?);
         }
         for query in OTHERWISE {
             if seen.present.is_empty() && seen.past.is_empty() {
-                seen.present = keep(self.transport.instant(query).await?);
+                seen.present = keep(self.transport.now(query).await?);
             }
         }
         let marks = seen.present.iter().chain(&seen.past);
@@ -288,7 +306,7 @@ impl Prometheus {
         let nothing = seen.present.is_empty() && seen.past.is_empty();
         seen.up_counts = nothing || !jobs.is_empty();
         let up = self.up_query(&jobs.into_iter().collect::<Vec<_>>())?;
-        seen.up = keep(self.transport.instant(&up).await?);
+        seen.up = keep(self.transport.now(&up).await?);
         // A machine that is down now had a name before.
         let nameless = {
             let named: BTreeSet<_> =
@@ -298,7 +316,7 @@ impl Prometheus {
                 .any(|item| self.labels.host_of(item).is_some_and(|value| !named.contains(value)))
         };
         if nameless && seen.past.is_empty() && !nothing {
-            seen.past = keep(self.transport.instant(PAST).await?);
+            seen.past = keep(self.transport.now(PAST).await?);
         }
         let mut known = Known::from_sightings(&self.labels, &seen);
         known.warnings.extend(warnings);
@@ -318,9 +336,4 @@ impl Prometheus {
     fn unwritable(&self, error: &TreeError) -> MetricsError {
         self.transport.malformed(error.to_string())
     }
-}
-
-/// The time of an answer: that of its samples, which are all evaluated at one moment.
-fn moment_of(items: &[Item]) -> Option<DateTime<Utc>> {
-    items.iter().find_map(|item| moment(item.value?.0))
 }

@@ -142,7 +142,7 @@ impl Known {
         }
         if unreadable > 0 {
             known.warnings.push(format!(
-                "{} hosts are left out: their names cannot be read",
+                "hosts left out because their names cannot be read: {}",
                 grouped(unreadable)
             ));
         }
@@ -218,7 +218,7 @@ impl Known {
         let mut warnings = self.warnings.clone();
         if unknown > 0 {
             warnings.push(format!(
-                "{} series are left out: they belong to no host I know",
+                "series left out because they belong to no known host: {}",
                 grouped(unknown)
             ));
         }

@@ -115,7 +115,7 @@ fn an_unreadable_name_is_left_out_and_counted() {
     let known =
         Known::from_sightings(&labels("instance"), &Sightings { present, ..Sightings::default() });
     assert_eq!(names(&known), ["10.0.0.1", "good"]);
-    assert_eq!(known.warnings, ["2 hosts are left out: their names cannot be read"]);
+    assert_eq!(known.warnings, ["hosts left out because their names cannot be read: 2"]);
 }
 
 #[test]
@@ -140,5 +140,5 @@ fn numbers_belong_to_hosts_and_parts() {
     assert_eq!(parts, ["/", "/data\\u{7}", "/home"]);
     assert_eq!((values[0].host.as_str(), values[0].value), ("web-1", 10.0));
     assert!(values[1].value.is_nan());
-    assert_eq!(warnings, ["1 series are left out: they belong to no host I know"]);
+    assert_eq!(warnings, ["series left out because they belong to no known host: 1"]);
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
+use chrono::{DateTime, Utc};
 use prometheus_http_query::Client;
 use reqwest::{Response, StatusCode, header};
 use tokio::{
@@ -27,8 +28,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A safe question: asking it twice changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call<'a> {
-    Instant(&'a str),
-    Range { query: &'a str, start: i64, end: i64, step: Duration },
+    /// With the second it is evaluated at; without, the server's own now.
+    Instant {
+        query: &'a str,
+        at: Option<i64>,
+    },
+    Range {
+        query: &'a str,
+        start: i64,
+        end: i64,
+        step: Duration,
+    },
     BuildInfo,
 }
 
@@ -68,8 +78,13 @@ impl Transport {
         })
     }
 
-    pub async fn instant(&self, query: &str) -> Result<Answer, MetricsError> {
-        self.answer(Call::Instant(query)).await
+    /// Asks for now, as the server sees it.
+    pub async fn now(&self, query: &str) -> Result<Answer, MetricsError> {
+        self.answer(Call::Instant { query, at: None }).await
+    }
+
+    pub async fn at(&self, query: &str, at: DateTime<Utc>) -> Result<Answer, MetricsError> {
+        self.answer(Call::Instant { query, at: Some(at.timestamp()) }).await
     }
 
     pub async fn answer(&self, call: Call<'_>) -> Result<Answer, MetricsError> {
@@ -108,8 +123,11 @@ impl Transport {
     async fn send(&self, call: Call<'_>) -> Result<Response, Failed> {
         let millis = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let sent = match call {
-            Call::Instant(query) => {
-                let builder = self.client.query(query).timeout(millis);
+            Call::Instant { query, at } => {
+                let mut builder = self.client.query(query).timeout(millis);
+                if let Some(at) = at {
+                    builder = builder.at(at);
+                }
                 if query.len() > MAX_GET {
                     builder.post_raw().await
                 } else {

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_rate_window_is_configurable() {
-        let settings = Settings { rate_window: Duration::from_secs(60), ..Settings::default() };
+        let settings = Settings { rate_window: Duration::from_mins(1), ..Settings::default() };
         let query = print(&expression(Signal::DiskIo, &settings)).unwrap();
         assert!(query.contains("[1m]") && !query.contains("[5m]"), "{query}");
     }

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -59,13 +57,16 @@ fn a_reasonable_query_passes_in_its_canonical_form() {
     }
 }
 
+type Expected = fn(&GateRefusal) -> bool;
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_hostile_query_is_refused() {
     let many = |piece: &str, times: usize| piece.repeat(times);
     let nested = |open: &str, inner: &str, close: &str, times: usize| {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
-    let rows: Vec<(String, fn(&GateRefusal) -> bool)> = vec![
+    let rows: Vec<(String, Expected)> = vec![
         (String::new(), |r| *r == GateRefusal::Empty),
         (" \n\t ".into(), |r| *r == GateRefusal::Empty),
         (many("a", 4097), |r| *r == GateRefusal::TooLong(4097, 4096)),
@@ -189,10 +190,9 @@ fn a_hostile_query_is_refused() {
     assert!(rows.len() >= 60);
     for (text, expected) in rows {
         let shown: String = text.chars().take(80).collect();
-        let started = Instant::now();
         match gate(&text, &Limits::default()) {
             Ok(gated) if text == r#"{"my metric"}"# => {
-                assert_eq!(gated.as_str(), r#"{__name__="my metric"}"#)
+                assert_eq!(gated.as_str(), r#"{__name__="my metric"}"#);
             }
             Ok(gated) => panic!("{shown} passed as {}", gated.as_str()),
             Err(refusal) => {
@@ -200,18 +200,15 @@ fn a_hostile_query_is_refused() {
                 assert!(!refusal.to_string().contains('\n') && refusal.to_string().len() < 300);
             }
         }
-        assert!(started.elapsed().as_millis() < 2000, "{shown} took {:?}", started.elapsed());
     }
 }
 
 #[test]
-fn patterns_cost_a_bounded_time() {
-    // The most that passes: a class is the largest thing that can be written in few characters.
-    let text = format!(r#"a{{b=~"{}"}}"#, r"\\w".repeat(115));
-    let started = Instant::now();
-    assert!(gate(&text, &Limits::default()).is_ok());
-    assert!(started.elapsed().as_millis() < 2000, "{:?}", started.elapsed());
-    println!("{:?}", started.elapsed());
+fn patterns_have_a_budget_together() {
+    // A class is the largest thing that can be written in few characters.
+    let query = |classes: usize| format!(r#"a{{b=~"{}"}}"#, r"\\w".repeat(classes));
+    assert!(gate(&query(115), &Limits::default()).is_ok());
+    assert_eq!(gate(&query(120), &Limits::default()), Err(GateRefusal::Pattern));
 }
 
 proptest! {

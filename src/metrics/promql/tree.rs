@@ -193,7 +193,9 @@ mod tests {
                     out.push((matcher.op.to_string(), matcher.value.clone()));
                 }
             }
-            children(expr).into_iter().for_each(|child| collect(child, out));
+            for child in children(expr) {
+                collect(child, out);
+            }
         }
         let mut out = vec![];
         collect(&parse(query).unwrap(), &mut out);
