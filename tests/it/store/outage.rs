@@ -92,3 +92,24 @@ async fn work_in_a_transaction_of_the_caller_says_that_the_connection_was_lost()
     })
     .await;
 }
+
+#[tokio::test]
+async fn while_the_server_is_away_each_word_says_so_and_afterwards_all_goes_on() {
+    on_postgres(async |database| {
+        let (proxy, store) = through_a_proxy(database).await;
+        store.record(&said("Ev1", "cpu?")).await.unwrap();
+        proxy.set_down(true);
+        for _ in 0..3 {
+            let error = store.record(&said("Ev2", "cpu?")).await.unwrap_err();
+            let known =
+                matches!(error, StoreError::ConnectionLost { .. } | StoreError::Unreachable { .. });
+            assert!(known, "{error}");
+            assert!(store.principal(&said("", "").from, "Ana").await.is_err());
+        }
+        proxy.set_down(false);
+        assert_eq!(store.record(&said("Ev1", "cpu?")).await.unwrap(), FirstSight::Duplicate);
+        let sight = store.record(&said("Ev2", "cpu?")).await.unwrap();
+        assert!(matches!(sight, FirstSight::New(_)));
+    })
+    .await;
+}

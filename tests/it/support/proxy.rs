@@ -26,6 +26,7 @@ type Plan = Arc<Mutex<Option<(&'static str, Cut)>>>;
 pub struct Proxy {
     pub port: u16,
     plan: Plan,
+    down: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -33,14 +34,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan = Plan::default();
-        let plans = plan.clone();
+        let down = Arc::new(AtomicBool::new(false));
+        let (plans, downs) = (plan.clone(), down.clone());
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
-                connect(client, server, plans.clone());
+                connect(client, server, plans.clone(), downs.clone());
             }
         });
-        Self { port, plan }
+        Self { port, plan, down }
     }
 
     /// Cuts the first connection whose client says these words. Once.
@@ -48,12 +50,17 @@ impl Proxy {
         *self.plan.lock().unwrap() = Some((words, cut));
     }
 
+    /// Cuts every connection, old and new, until the wire is whole again.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
     pub fn has_cut(&self) -> bool {
         self.plan.lock().unwrap().is_none()
     }
 }
 
-fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan) {
+fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan, down: Arc<AtomicBool>) {
     let silent = Arc::new(AtomicBool::new(false));
     let (mut answers, mut listener) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let muted = silent.clone();
@@ -70,7 +77,8 @@ fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan) {
         let mut buffer = vec![0; 65536];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
             let said = &buffer[..length];
-            match due(&plan, said) {
+            let cut = down.load(Ordering::SeqCst).then_some(Cut::Before);
+            match cut.or_else(|| due(&plan, said)) {
                 Some(Cut::Before) => break,
                 Some(Cut::After) => {
                     silent.store(true, Ordering::SeqCst);
