@@ -7,7 +7,7 @@ use smartcloudops::{
 use tempfile::TempDir;
 
 use super::{asked, said};
-use crate::support::database::{for_each, on_sqlite, server, sqlite_url};
+use crate::support::database::{for_each, on_postgres, on_sqlite, server, sqlite_url};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_bots_that_start_at_once_make_one_schema() {
@@ -131,6 +131,16 @@ async fn a_power_loss_cannot_undo_a_commit() {
         }
         let row = sqlx::query("PRAGMA journal_mode").fetch_one(&mut *tx).await.unwrap();
         assert_eq!(row.get::<String, _>(0), "wal");
+    })
+    .await;
+    on_postgres(async |database| {
+        use sqlx::Row as _;
+        let name = database.url.rsplit('/').next().unwrap();
+        database.meddle(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
+        let store = database.neighbour().await;
+        let mut tx = store.begin_write().await.unwrap();
+        let row = sqlx::query("SHOW synchronous_commit").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(row.get::<String, _>(0), "on");
     })
     .await;
 }
