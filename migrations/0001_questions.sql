@@ -14,6 +14,8 @@ CREATE TABLE inbox (
     -- Who works on it, and until when nobody else may.
     claimed_by    TEXT   NOT NULL,
     claimed_until BIGINT NOT NULL,
+    -- How many processes began to work on it: an event that kills its reader must be given up.
+    attempts      BIGINT NOT NULL,
     received_at   BIGINT NOT NULL,
     finished_at   BIGINT,
     -- Which attempt finished it, so that an attempt can recognise its own commit.

@@ -15,7 +15,11 @@ macro_rules! safely {
         match first {
             Err(error) => {
                 if $store.again(&error).await {
-                    $work.await
+                    match $work.await {
+                        // Whether the first attempt was saved is still unknown.
+                        Err($crate::store::StoreError::Unreachable { .. }) => Err(error),
+                        done => done,
+                    }
                 } else {
                     Err(error)
                 }

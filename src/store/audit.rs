@@ -134,6 +134,19 @@ impl Store {
     /// Reads the whole audit and checks every seal: any row edited, removed (also at the end),
     /// moved or put in between is found and named.
     pub async fn verify_audit(&self) -> std::result::Result<Verified, VerifyError> {
+        self.verify_audit_since(&Verified { rows: 0, head: GENESIS.to_owned() }).await
+    }
+
+    /// The same, and that what was verified before is still its beginning: finds even an audit
+    /// that was written anew from the first row.
+    pub async fn verify_audit_since(
+        &self,
+        before: &Verified,
+    ) -> std::result::Result<Verified, VerifyError> {
+        let tampered = |row: i64, reason: &str| VerifyError::Tampered {
+            row: row as u64,
+            reason: reason.into(),
+        };
         let mut tx = self.begin_read().await?;
         let head = sqlx::query("SELECT seq, hash FROM audit_head WHERE id = 1")
             .fetch_optional(&mut *tx)
@@ -146,13 +159,15 @@ impl Store {
             while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
                 seq += 1;
                 previous = check(&row, seq, &previous)?;
+                if seq as u64 == before.rows && previous != before.head {
+                    return Err(tampered(seq, "it is not the row that was verified before"));
+                }
             }
         }
         tx.rollback().await?;
-        let tampered = |row: i64, reason: &str| VerifyError::Tampered {
-            row: row as u64,
-            reason: reason.into(),
-        };
+        if before.rows > seq as u64 {
+            return Err(tampered(seq + 1, "it is missing, and it was there before"));
+        }
         let head = head.and_then(|row| {
             Some((row.try_get::<i64, _>("seq").ok()?, row.try_get::<String, _>("hash").ok()?))
         });

@@ -92,8 +92,13 @@ async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
             "PRAGMA foreign_keys = ON",
         ]
     } else {
-        // As long as SQLite waits for its lock.
-        &["SET lock_timeout = 10000"]
+        &[
+            // As long as SQLite waits for its lock.
+            "SET lock_timeout = 10000",
+            // A server may be set to answer before it is sure; stricter settings stay.
+            "SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') = 'off'",
+        ]
     };
     for statement in statements {
         connection.execute(*statement).await?;

@@ -9,7 +9,8 @@ use crate::access::Refusal;
 pub enum StoreError {
     /// The URL in the configuration names no database.
     #[error(
-        "`{url}` is not a database: {reason}. Write sqlite:///path/to/file.db or postgres://user@host/name"
+        "`{url}` is not a database: {reason}. Write sqlite:///path/to/file.db or \
+         postgres://user@host/name"
     )]
     NotADatabase {
         /// The URL without its password.
@@ -29,17 +30,20 @@ pub enum StoreError {
     },
     /// No space left.
     #[error(
-        "The disk of the database is full, so nothing was saved. Free some space and try again"
+        "The disk of the database is full, so nothing was saved. Free some space and try \
+         again"
     )]
     DiskFull,
     /// Another process holds the write lock for too long.
     #[error(
-        "The database has been locked by another process for too long, so nothing was saved. Try again, or find the process that holds it"
+        "The database has been locked by another process for too long, so nothing was saved. \
+         Try again, or find the process that holds it"
     )]
     Locked,
     /// The database was written by a newer program.
     #[error(
-        "The database has migration {version}, which this program does not know: it was written by a newer version. Install that version or newer"
+        "The database has migration {version}, which this program does not know: it was \
+         written by a newer version. Install that version or newer"
     )]
     Newer {
         /// The first unknown migration.
@@ -47,7 +51,8 @@ pub enum StoreError {
     },
     /// A migration that was applied is not the one in this program.
     #[error(
-        "Migration {version} in the database is not the one in this program, so the tables may differ. Restore the database or install the program that wrote it"
+        "Migration {version} in the database is not the one in this program, so the tables \
+         may differ. Restore the database or install the program that wrote it"
     )]
     Altered {
         /// The migration that differs.
@@ -56,10 +61,17 @@ pub enum StoreError {
     /// The tables are not there yet.
     #[error("The database has no tables, or old ones. Run `smartcloudops migrate`")]
     NotMigrated,
+    /// The server is not there. Nothing was asked of it, so nothing changed.
+    #[error("The database does not answer ({reason}), so nothing was saved. Check that it runs")]
+    Unreachable {
+        /// What happened instead.
+        reason: String,
+    },
     /// The server went away. Of a write in flight it is unknown whether it was saved; every write
     /// carries its own key, so doing it again is safe.
     #[error(
-        "The connection to the database was lost ({reason}): the last change may or may not be saved. It is safe to try again"
+        "The connection to the database was lost ({reason}): the last change may or may not \
+         be saved. It is safe to try again"
     )]
     ConnectionLost {
         /// What the system said.
@@ -67,7 +79,8 @@ pub enum StoreError {
     },
     /// What was read is not what this program wrote.
     #[error(
-        "The database holds something I did not write: {0}. Restore it from a backup, or run `smartcloudops audit verify`"
+        "The database holds something I did not write: {0}. Restore it from a backup, or run \
+         `smartcloudops audit verify`"
     )]
     Damaged(String),
     /// A file could not be written while exporting.
@@ -102,10 +115,13 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => Self::DiskFull,
             sqlx::Error::Io(io) => Self::ConnectionLost { reason: io.to_string() },
             sqlx::Error::PoolTimedOut => {
-                Self::ConnectionLost { reason: "it did not answer in time".to_owned() }
+                Self::Unreachable { reason: "I waited for a connection for 10 s".to_owned() }
             }
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Self::ConnectionLost { reason: "it is shutting down".to_owned() }
+            sqlx::Error::PoolClosed => {
+                Self::Unreachable { reason: "it is being closed".to_owned() }
+            }
+            sqlx::Error::WorkerCrashed => {
+                Self::ConnectionLost { reason: "its thread ended".to_owned() }
             }
             sqlx::Error::Protocol(reason) => Self::ConnectionLost { reason },
             sqlx::Error::ColumnDecode { index, source } => {
@@ -123,8 +139,9 @@ fn from_database(error: Box<dyn DatabaseError>) -> StoreError {
             "53100" => StoreError::DiskFull,
             "55P03" | "40001" | "40P01" => StoreError::Locked,
             "42P01" | "42703" => StoreError::NotMigrated,
-            // Connection exceptions, and an administrator or a crash ending the session.
-            "57P01" | "57P02" | "57P03" | "53300" => {
+            // Connection exceptions, and an administrator or a crash ending the connection.
+            "57P03" | "53300" => StoreError::Unreachable { reason: postgres.message().to_owned() },
+            "57P01" | "57P02" => {
                 StoreError::ConnectionLost { reason: postgres.message().to_owned() }
             }
             _ if code.starts_with("08") => {

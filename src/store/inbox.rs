@@ -45,6 +45,9 @@ pub struct Recorded {
     pub id: InboxId,
     /// The event.
     pub inbound: Inbound,
+    /// How many processes began to work on it, this one included. Finish what keeps coming back
+    /// unanswered: it may be the event that crashes the bot.
+    pub attempt: u32,
 }
 
 /// An event ready to be inserted, with the id by which a second attempt recognises the first.
@@ -75,7 +78,8 @@ impl Arrival {
         let now = store.now();
         let inserted = sqlx::query(
             "INSERT INTO inbox (id, platform, workspace, event, inbound, state, claimed_by, \
-             claimed_until, received_at) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8) \
+             claimed_until, attempts, received_at) \
+             VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, 1, $8) \
              ON CONFLICT (platform, workspace, event) DO NOTHING",
         )
         .bind(&*self.id)
@@ -124,11 +128,11 @@ impl Store {
         let now = self.now();
         let mut tx = self.begin_write().await?;
         let mut rows = sqlx::query(
-            "UPDATE inbox SET claimed_by = $1, claimed_until = $2 \
+            "UPDATE inbox SET claimed_by = $1, claimed_until = $2, attempts = attempts + 1 \
              WHERE state = 'pending' AND claimed_until <= $3 AND id IN (\
                SELECT id FROM inbox WHERE state = 'pending' AND claimed_until <= $3 \
                ORDER BY received_at, id LIMIT $4) \
-             RETURNING id, inbound, received_at",
+             RETURNING id, inbound, received_at, attempts",
         )
         .bind(&*self.inner.instance)
         .bind(millis(now + CLAIM_LEASE))
@@ -142,14 +146,19 @@ impl Store {
                 row.try_get::<i64, _>("received_at")?,
                 row.try_get::<String, _>("id")?,
                 row.try_get::<String, _>("inbound")?,
+                row.try_get::<i64, _>("attempts")?,
             ))
         })
         .collect::<Result<Vec<_>>>()?;
         tx.commit().await?;
         rows.sort();
         rows.into_iter()
-            .map(|(_, id, inbound)| {
-                Ok(Recorded { id: InboxId(id), inbound: from_json("an inbound event", &inbound)? })
+            .map(|(_, id, inbound, attempts)| {
+                Ok(Recorded {
+                    id: InboxId(id),
+                    inbound: from_json("an inbound event", &inbound)?,
+                    attempt: u32::try_from(attempts).unwrap_or(u32::MAX),
+                })
             })
             .collect()
     }

@@ -1,11 +1,14 @@
 //! The tables, and whether they are the ones this program knows.
 
-use sqlx::{Connection as _, Row as _, migrate::Migrator};
+use sqlx::{Connection as _, Executor as _, Row as _, migrate::Migrator};
 
 use super::{Backend, Result, Store, StoreError};
 
 /// The folder serves both engines; see the rules at its top.
 static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Held until the end of the transaction; the number only has to be nobody else's.
+const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(7305430282391347712)";
 
 impl Store {
     /// Brings the tables up to date. Safe when several bots start at once: one does the work, the
@@ -20,7 +23,13 @@ impl Store {
         };
         let done = async {
             let mut tx = connection.begin_with(begin).await?;
-            // Not `run`: its future cannot be spawned.
+            if self.inner.backend == Backend::Postgres {
+                // sqlx's own lock is given back before the commit, which is too early for those
+                // who wait.
+                tx.execute(POSTGRES_LOCK).await?;
+            }
+            // Not `run`: its future cannot be spawned. All in one transaction, so that a start that
+            // fails half way leaves the old tables.
             MIGRATIONS.run_direct(None, &mut *tx, false).await?;
             tx.commit().await?;
             Ok(())

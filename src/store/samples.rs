@@ -2,12 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{
-    Result, Store,
-    words::{bounded, key},
-};
-
-const MAX_VALUES: usize = 256 * 1024;
+use super::{Result, Store, words::key};
 
 /// What was measured at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +28,7 @@ impl Store {
                 )
                 .bind(key(host).into_owned())
                 .bind(sample.at_ms)
-                .bind(bounded(&sample.values, MAX_VALUES))
+                .bind(&*sample.values)
                 .execute(&mut *tx)
                 .await?;
             }

@@ -1,6 +1,9 @@
 //! The write transaction.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use sqlx::{Any, AnyConnection, Executor as _, pool::PoolConnection};
 use tokio::sync::OwnedSemaphorePermit;
@@ -9,6 +12,9 @@ use super::{Backend, Result, Store, StoreError};
 
 /// How often BEGIN is tried; on SQLite each attempt waits for the busy timeout.
 const ATTEMPTS: usize = 2;
+
+/// How long to wait for the writers of this process that came first.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A transaction that may read and write. Dropped without a commit, it is rolled back and its
 /// connection is closed, whatever state an error or a cancellation left it in.
@@ -54,7 +60,11 @@ impl Store {
     /// Waits for this process's turn to write; to be held while writing outside `begin_write`.
     pub(super) async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>> {
         let Some(turn) = &self.inner.turn else { return Ok(None) };
-        turn.clone().acquire_owned().await.map(Some).map_err(|_| sqlx::Error::PoolClosed.into())
+        match tokio::time::timeout(PATIENCE, turn.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
+            Err(_) => Err(StoreError::Locked),
+        }
     }
 }
 

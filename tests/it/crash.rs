@@ -131,7 +131,7 @@ fn live_and_die(url: &str, round: u32, life: Duration) -> String {
     let mut pipe = child.stdout.take().unwrap();
     // A quarter of the bots dies while starting.
     let mut first = Vec::new();
-    if round % 4 != 0 {
+    if !round.is_multiple_of(4) {
         let mut byte = [0];
         while !first.ends_with(b"acknowledged ") && pipe.read(&mut byte).unwrap() == 1 {
             first.push(byte[0]);

@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::allow_attributes,
+    clippy::print_stdout,
+    clippy::print_stderr,
     reason = "tests fail by panicking, and their names are their documentation"
 )]
 

@@ -4,6 +4,7 @@ mod audit;
 mod conversations;
 mod engine;
 mod inbox;
+mod outage;
 mod outbox;
 mod people;
 mod samples;

@@ -3,3 +3,4 @@
 pub mod bot;
 pub mod database;
 pub mod peers;
+pub mod proxy;

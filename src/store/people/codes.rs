@@ -40,8 +40,9 @@ impl Store {
         if let Some(row) = found {
             return Ok(row.try_get("code")?);
         }
-        let mut tx = self.begin_write().await?;
-        sqlx::query(
+        safely!(self, async {
+            let mut tx = self.begin_write().await?;
+            sqlx::query(
             "INSERT INTO link_codes (platform, workspace, person, code, display_name, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (platform, workspace, person) DO UPDATE SET code = excluded.code, \
@@ -57,16 +58,17 @@ impl Store {
         .bind(millis(now))
         .execute(&mut *tx)
         .await?;
-        // Somebody else may have made it a moment ago: theirs counts.
-        let row = sqlx::query(look)
-            .bind(platform)
-            .bind(&*workspace)
-            .bind(&*person)
-            .bind(millis(now))
-            .fetch_one(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(row.try_get("code")?)
+            // Somebody else may have made it a moment ago: theirs counts.
+            let row = sqlx::query(look)
+                .bind(platform)
+                .bind(&*workspace)
+                .bind(&*person)
+                .bind(millis(now))
+                .fetch_one(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(row.try_get("code")?)
+        })
     }
 
     /// The account that a link code, or the account itself, stands for.
@@ -119,7 +121,7 @@ impl Store {
         if known.is_none() {
             return Err(Refusal::new(
                 RefusalKind::UnknownUser,
-                "Only somebody I know can link another account: say it from the account that has a role.",
+                "Only somebody I know can link another account: say it from the one with a role.",
             )
             .into());
         }

@@ -168,6 +168,26 @@ async fn the_record_of_the_last_row_is_watched_too() {
 }
 
 #[tokio::test]
+async fn an_audit_written_anew_is_found_by_who_kept_the_old_head() {
+    for_each(async |database| {
+        write(&database.store, 3).await;
+        let kept = database.store.verify_audit().await.unwrap();
+        write(&database.store, 1).await;
+        assert_eq!(database.store.verify_audit_since(&kept).await.unwrap().rows, 4);
+
+        database.meddle("DELETE FROM audit").await;
+        let genesis = "0".repeat(64);
+        database.meddle(&format!("UPDATE audit_head SET seq = 0, hash = '{genesis}'")).await;
+        assert!(database.store.verify_audit_since(&kept).await.is_err());
+        write(&database.store, 4).await;
+        database.store.verify_audit().await.unwrap();
+        let error = database.store.verify_audit_since(&kept).await.unwrap_err();
+        assert!(matches!(error, VerifyError::Tampered { row: 3, .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_export_holds_every_row_as_one_json_line() {
     for_each_database(async |store| {
         let mut odd = asked("line\nbreak \0 and \u{202e} bidi");

@@ -100,7 +100,7 @@ async fn who_lost_the_claim_answers_nothing() {
         database.clock.advance(TimeDelta::minutes(1));
         let neighbour = database.neighbour().await;
         let taken = neighbour.pending(1).await.unwrap();
-        assert_eq!(taken[0].id, id);
+        assert_eq!((&taken[0].id, taken[0].attempt), (&id, 2));
 
         let completion = Completion { audit: vec![asked("late")], ..Completion::default() };
         let late = database.store.complete(&id, &completion).await.unwrap();

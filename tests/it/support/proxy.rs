@@ -1,0 +1,106 @@
+//! A network that breaks at the worst moment.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// When the wire is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the server hears of it.
+    Before,
+    /// When the server has done it and is about to say so.
+    After,
+}
+
+type Plan = Arc<Mutex<Option<(&'static str, Cut)>>>;
+
+/// Forwards everything between its own port and a server, until it does not.
+pub struct Proxy {
+    pub port: u16,
+    plan: Plan,
+    down: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    pub fn before(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let plan = Plan::default();
+        let down = Arc::new(AtomicBool::new(false));
+        let (plans, downs) = (plan.clone(), down.clone());
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+                connect(client, server, plans.clone(), downs.clone());
+            }
+        });
+        Self { port, plan, down }
+    }
+
+    /// Cuts the first connection whose client says these words. Once.
+    pub fn cut(&self, words: &'static str, cut: Cut) {
+        *self.plan.lock().unwrap() = Some((words, cut));
+    }
+
+    /// Cuts every connection, old and new, until the wire is whole again.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    pub fn has_cut(&self) -> bool {
+        self.plan.lock().unwrap().is_none()
+    }
+}
+
+fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan, down: Arc<AtomicBool>) {
+    let silent = Arc::new(AtomicBool::new(false));
+    let (mut answers, mut listener) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    let muted = silent.clone();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        while let Ok(length @ 1..) = answers.read(&mut buffer) {
+            if !muted.load(Ordering::SeqCst) && listener.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = listener.shutdown(Shutdown::Both);
+    });
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        while let Ok(length @ 1..) = client.read(&mut buffer) {
+            let said = &buffer[..length];
+            let cut = down.load(Ordering::SeqCst).then_some(Cut::Before);
+            match cut.or_else(|| due(&plan, said)) {
+                Some(Cut::Before) => break,
+                Some(Cut::After) => {
+                    silent.store(true, Ordering::SeqCst);
+                    let _ = server.write_all(said);
+                    thread::sleep(Duration::from_millis(200));
+                    break;
+                }
+                None if server.write_all(said).is_err() => break,
+                None => {}
+            }
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    });
+}
+
+fn due(plan: &Plan, said: &[u8]) -> Option<Cut> {
+    let mut plan = plan.lock().unwrap();
+    let (words, cut) = (*plan)?;
+    let heard = said.windows(words.len()).any(|window| window == words.as_bytes());
+    heard.then(|| {
+        *plan = None;
+        cut
+    })
+}
