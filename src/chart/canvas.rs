@@ -5,6 +5,11 @@
 
 use super::{ChartError, HEIGHT, WIDTH, palette};
 
+/// The right edge of the canvas.
+pub(super) const RIGHT: i32 = WIDTH.cast_signed();
+/// The bottom edge of the canvas.
+pub(super) const BOTTOM: i32 = HEIGHT.cast_signed();
+
 /// Red, green, blue.
 pub(super) type Colour = (u8, u8, u8);
 
@@ -31,10 +36,10 @@ impl Area {
 
     fn clipped(self) -> Self {
         Self {
-            left: self.left.clamp(0, WIDTH as i32),
-            top: self.top.clamp(0, HEIGHT as i32),
-            right: self.right.clamp(0, WIDTH as i32),
-            bottom: self.bottom.clamp(0, HEIGHT as i32),
+            left: self.left.clamp(0, RIGHT),
+            top: self.top.clamp(0, BOTTOM),
+            right: self.right.clamp(0, RIGHT),
+            bottom: self.bottom.clamp(0, BOTTOM),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Where everything goes on the picture.
 
+use std::fmt::Write as _;
+
 use chat::Tone;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Chart, ChartError, HEIGHT, Line, MAX_LINES, Threshold, WIDTH,
-    canvas::{Area, Canvas, Colour, Place},
+    Chart, ChartError, Line, MAX_LINES, Threshold,
+    canvas::{Area, BOTTOM, Canvas, Colour, Place, RIGHT},
     lines,
     text::Face,
     time_axis,
@@ -63,11 +65,12 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
         .map(|(line, colour)| Drawn { line, pieces: lines::pieces(&line.points, from, to), colour })
         .collect();
 
-    let title = TITLE.fit(&chart.title, WIDTH as i32 - 2 * MARGIN)?;
+    let title = TITLE.fit(&chart.title, RIGHT - 2 * MARGIN)?;
     canvas.write(&title, (MARGIN, TITLE_BASE), TITLE, INK)?;
     let mut stretch = time_axis::stretch(from, to, chart.zone);
     if chart.lines.len() > MAX_LINES {
-        stretch += &format!(" · first {MAX_LINES}, +{} more", chart.lines.len() - MAX_LINES);
+        let more = chart.lines.len() - MAX_LINES;
+        let _ = write!(stretch, " · first {MAX_LINES}, +{more} more");
     }
     canvas.write(&stretch, (MARGIN, STRETCH_BASE), LABEL, SOFT_INK)?;
     let stretch_end = MARGIN + LABEL.width(&stretch)?;
@@ -94,26 +97,21 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
 }
 
 fn no_data(mut canvas: Canvas) -> Result<Canvas, ChartError> {
-    let area = Area {
-        left: MARGIN,
-        top: PLOT_TOP,
-        right: WIDTH as i32 - MARGIN,
-        bottom: HEIGHT as i32 - MARGIN,
-    };
+    let area = Area { left: MARGIN, top: PLOT_TOP, right: RIGHT - MARGIN, bottom: BOTTOM - MARGIN };
     canvas.fill(area, (246, 246, 246), 255);
     let text = "no data";
-    let left = (WIDTH as i32 - EMPTY.width(text)?) / 2;
-    canvas.write(text, (left, (PLOT_TOP + HEIGHT as i32) / 2), EMPTY, SOFT_INK)?;
+    let left = (RIGHT - EMPTY.width(text)?) / 2;
+    canvas.write(text, (left, PLOT_TOP.midpoint(BOTTOM)), EMPTY, SOFT_INK)?;
     Ok(canvas)
 }
 
 /// The names of the lines with their newest values, at the bottom. Returns where it begins.
 fn legend(canvas: &mut Canvas, chart: &Chart, drawn: &[Drawn<'_>]) -> Result<i32, ChartError> {
-    let entries = drawn.len() as i32;
+    let entries = drawn.iter().fold(0, |count, _| count + 1);
     let columns = if entries <= 2 { entries } else { ((entries + 1) / 2).clamp(2, MOST_COLUMNS) };
     let rows = (entries + columns - 1) / columns;
-    let column_width = (WIDTH as i32 - 2 * MARGIN) / columns;
-    let top = HEIGHT as i32 - 8 - rows * LEGEND_ROW;
+    let column_width = (RIGHT - 2 * MARGIN) / columns;
+    let top = BOTTOM - 8 - rows * LEGEND_ROW;
     let place = |i: i32| (MARGIN + i % columns * column_width, top + i / columns * LEGEND_ROW + 25);
 
     let domain = common_domain(drawn);
@@ -172,8 +170,7 @@ fn summary(d: &Drawn<'_>, chart: &Chart, alone: bool) -> String {
 fn frame(canvas: &mut Canvas, axis: &ValueAxis, bottom: i32) -> Result<Area, ChartError> {
     let widths = axis.ticks.iter().map(|(_, label)| LABEL.width(label));
     let widest = widths.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
-    let plot =
-        Area { left: MARGIN + widest + 14, top: PLOT_TOP, right: WIDTH as i32 - MARGIN, bottom };
+    let plot = Area { left: MARGIN + widest + 14, top: PLOT_TOP, right: RIGHT - MARGIN, bottom };
     for (value, label) in &axis.ticks {
         let y = row(plot, axis.share(*value));
         canvas.fill(Area { top: y - 1, bottom: y + 1, ..plot }, GRID, 255);
@@ -198,7 +195,7 @@ fn time_marks(
         let (face, grid) = if tick.day { (STRONG, (200, 200, 200)) } else { (LABEL, GRID) };
         canvas.fill(mark, grid, 255);
         let width = face.width(&tick.label)?;
-        let left = (x - width / 2).min(WIDTH as i32 - 4 - width).max(4);
+        let left = (x - width / 2).min(RIGHT - 4 - width).max(4);
         if left >= free_from {
             canvas.write(&tick.label, (left, plot.bottom + 34), face, SOFT_INK)?;
             free_from = left + width + 16;
@@ -275,7 +272,7 @@ fn name_thresholds_above(
     free_from: i32,
 ) -> Result<(), ChartError> {
     const GAP: i32 = 28;
-    let mut right = WIDTH as i32 - MARGIN;
+    let mut right = RIGHT - MARGIN;
     let mut highest_first = thresholds.to_vec();
     highest_first.sort_by(|a, b| b.value.total_cmp(&a.value));
     for threshold in highest_first {

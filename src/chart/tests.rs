@@ -18,12 +18,13 @@ fn samples() -> Vec<(&'static str, Chart)> {
         let noise = f64::from((i * 7919 + line * 104_729) as u32 % 1000) / 1000.0;
         height * (0.45 + 0.25 * x.sin() + 0.2 * noise)
     };
-    let line = |label: &str, number: usize, count: usize, hours: i64, height: f64| Line {
+    let line = |label: &str, number: usize, count: i32, hours: i32, height: f64| Line {
         label: label.to_owned(),
-        points: (0..count)
-            .map(|i| {
-                let before = TimeDelta::seconds(hours * 3600 * (count - i) as i64 / count as i64);
-                (to - before, wave(i, number, height))
+        points: (0_u16..)
+            .zip((0..count).rev())
+            .map(|(i, left)| {
+                let before = TimeDelta::hours(i64::from(hours)) / count * left;
+                (to - before, wave(usize::from(i), number, height))
             })
             .collect(),
     };

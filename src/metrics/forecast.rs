@@ -192,12 +192,12 @@ mod tests {
     /// One point per hour, the last one now.
     fn hourly(values: impl IntoIterator<Item = f64>) -> Vec<(DateTime<Utc>, f64)> {
         let values: Vec<f64> = values.into_iter().collect();
-        let count = values.len();
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(i, value)| (now() - TimeDelta::hours((count - 1 - i) as i64), value))
-            .collect()
+        let mut points: Vec<_> = (0..)
+            .zip(values.into_iter().rev())
+            .map(|(hours, value)| (now() - TimeDelta::hours(hours), value))
+            .collect();
+        points.reverse();
+        points
     }
 
     /// A repeatable wobble between -1 and 1.
