@@ -13,6 +13,9 @@ pub(super) const BOTTOM: i32 = HEIGHT.cast_signed();
 /// Red, green, blue.
 pub(super) type Colour = (u8, u8, u8);
 
+/// Steps between covered and free at the edge of a line: enough to look smooth, and few colours.
+const SHADES: f32 = 15.0;
+
 /// A place on the canvas, in pixels from the top left.
 pub(super) type Place = (f32, f32);
 
@@ -136,7 +139,8 @@ impl Canvas {
                 };
                 let (ex, ey) = (px - share * dx, py - share * dy);
                 let distance = (ex * ex + ey * ey).sqrt();
-                let cover = ((half_width + 0.5 - distance).clamp(0.0, 1.0) * 255.0) as u8;
+                let cover = (half_width + 0.5 - distance).clamp(0.0, 1.0);
+                let cover = (cover * SHADES).round() as u8 * (255 / SHADES as u8);
                 let pixel = &mut self.cover[index(x, y)];
                 *pixel = (*pixel).max(cover);
             }
