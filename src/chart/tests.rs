@@ -94,11 +94,8 @@ fn has(pixels: &[u8], colour: [u8; 3]) -> bool {
 
 #[test]
 fn every_kind_of_chart_is_a_picture_of_the_promised_size() {
-    let folder = std::env::temp_dir().join("smartcloudops-charts");
-    std::fs::create_dir_all(&folder).unwrap();
     for (name, chart) in samples() {
         let file = png(&chart).unwrap();
-        std::fs::write(folder.join(name).with_extension("png"), &file).unwrap();
         assert!(file.len() <= 150 * 1024, "{name} has {} bytes", file.len());
         let (width, height, pixels) = decode(&file);
         assert_eq!((width, height), (WIDTH, HEIGHT), "{name}");

@@ -13,6 +13,7 @@ use crate::format;
 /// A name and its line need this much height.
 const ROOM: i32 = 34;
 const LONGEST_NAME: i32 = 400;
+const PLACES_EVERY: usize = 24;
 
 /// Draws those on the axis, and names those above it beside the stretch, which ends at `free_from`.
 pub(super) fn mark(
@@ -32,13 +33,12 @@ pub(super) fn mark(
         dash(canvas, row(plot, axis.share(threshold.value)), plot, tone_colour(threshold.tone));
     }
     let mut line_above = plot.top - ROOM / 2;
-    let mut taken = Vec::new();
     for threshold in inside {
         let y = row(plot, axis.share(threshold.value));
         // A name stands on its line, or hangs from it where there is no room above.
         let baseline = if y - line_above < ROOM { y + 26 } else { y - 8 };
         line_above = y;
-        name(canvas, threshold, chart, (plot.left + 10, baseline), &mut taken)?;
+        name(canvas, threshold, chart, baseline, plot)?;
     }
     name_above(canvas, &above, chart, free_from)
 }
@@ -55,20 +55,24 @@ fn name(
     canvas: &mut Canvas,
     threshold: &Threshold,
     chart: &Chart,
-    (mut left, baseline): (i32, i32),
-    taken: &mut Vec<Area>,
+    baseline: i32,
+    plot: Area,
 ) -> Result<(), ChartError> {
     let text = format!("{} {}", threshold.label, format::value(threshold.value, chart.unit));
     let text = STRONG.fit(&text, LONGEST_NAME)?;
-    let (top, bottom) = (baseline - 21, baseline + 6);
-    for other in &*taken {
-        if other.top < bottom && top < other.bottom && left < other.right {
-            left = other.right + 12;
-        }
-    }
-    let area = Area { left: left - 4, top, right: left + STRONG.width(&text)? + 4, bottom };
-    canvas.fill(area, BACKGROUND, 215);
-    taken.push(area);
+    let width = STRONG.width(&text)?;
+    let area = |left: i32| Area {
+        left: left - 4,
+        top: baseline - 21,
+        right: left + width + 4,
+        bottom: baseline + 6,
+    };
+    // Where it hides least of the lines and of the other names.
+    let left = (plot.left + 10..=plot.right - width - 10)
+        .step_by(PLACES_EVERY)
+        .min_by_key(|left| canvas.inked(area(*left)))
+        .unwrap_or(plot.left + 10);
+    canvas.fill(area(left), BACKGROUND, 170);
     canvas.write(&text, (left, baseline), STRONG, tone_colour(threshold.tone))
 }
 
