@@ -257,5 +257,4 @@ fn hand_over(untaken: &mut Vec<Sample>, stored: &mpsc::Sender<Vec<Sample>>) {
 }
 
 #[cfg(test)]
-#[path = "host/tests.rs"]
 mod tests;
