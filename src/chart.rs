@@ -2,10 +2,12 @@
 
 mod canvas;
 mod draw;
+mod legend;
 mod lines;
 mod palette;
 mod sparkline;
 mod text;
+mod thresholds;
 mod time_axis;
 mod value_axis;
 

@@ -5,8 +5,16 @@
 
 use super::{ChartError, HEIGHT, WIDTH, palette};
 
+/// The right edge of the canvas.
+pub(super) const RIGHT: i32 = WIDTH.cast_signed();
+/// The bottom edge of the canvas.
+pub(super) const BOTTOM: i32 = HEIGHT.cast_signed();
+
 /// Red, green, blue.
 pub(super) type Colour = (u8, u8, u8);
+
+/// Steps between covered and free at the edge of a line: enough to look smooth, and few colours.
+const SHADES: f32 = 15.0;
 
 /// A place on the canvas, in pixels from the top left.
 pub(super) type Place = (f32, f32);
@@ -31,10 +39,10 @@ impl Area {
 
     fn clipped(self) -> Self {
         Self {
-            left: self.left.clamp(0, WIDTH as i32),
-            top: self.top.clamp(0, HEIGHT as i32),
-            right: self.right.clamp(0, WIDTH as i32),
-            bottom: self.bottom.clamp(0, HEIGHT as i32),
+            left: self.left.clamp(0, RIGHT),
+            top: self.top.clamp(0, BOTTOM),
+            right: self.right.clamp(0, RIGHT),
+            bottom: self.bottom.clamp(0, BOTTOM),
         }
     }
 }
@@ -63,19 +71,31 @@ impl Canvas {
         }
     }
 
+    /// How many pixels of the area have something to read on them: lines and letters, not the grid
+    /// and not the shade below a line.
+    pub(super) fn inked(&self, area: Area) -> usize {
+        const INK: u8 = 190;
+        let area = area.clipped();
+        (area.top..area.bottom)
+            .flat_map(|y| (area.left..area.right).map(move |x| index(x, y) * 3))
+            .filter(|at| self.pixels[*at..at + 3].iter().any(|channel| *channel < INK))
+            .count()
+    }
+
     /// Joins the places with a line of this width, with round ends, inside `area`.
     /// A single place becomes a dot three times as wide.
     pub(super) fn stroke(&mut self, path: &[Place], width: f32, colour: Colour, area: Area) {
         let area = area.clipped();
+        let half_width = if path.len() == 1 { width * 1.5 } else { width / 2.0 };
         if let [place] = path {
-            self.segment(*place, *place, width * 1.5, area);
+            self.segment(*place, *place, half_width, area);
         }
         for pair in path.windows(2) {
-            self.segment(pair[0], pair[1], width / 2.0, area);
+            self.segment(pair[0], pair[1], half_width, area);
         }
-        for y in area.top..area.bottom {
-            for x in area.left..area.right {
-                let at = index(x, y);
+        let touched = bounds(path, half_width + 1.0, area);
+        for y in touched.top..touched.bottom {
+            for at in index(touched.left, y)..index(touched.right, y) {
                 let cover = std::mem::take(&mut self.cover[at]);
                 if cover > 0 {
                     self.blend(at, colour, cover);
@@ -102,7 +122,9 @@ impl Canvas {
     fn segment(&mut self, a: Place, b: Place, half_width: f32, area: Area) {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let squared = dx * dx + dy * dy;
-        let reach = half_width + 1.0;
+        let edge = half_width + 0.5;
+        let (outside, inside) = (edge * edge, (half_width - 0.5).max(0.0).powi(2));
+        let reach = edge;
         let steep = dy.abs() > dx.abs();
         let (long, cross) = if steep { (dy, dx) } else { (dx, dy) };
         // Across the walk, a slanted line is wider than it is thick.
@@ -130,8 +152,13 @@ impl Canvas {
                     0.0
                 };
                 let (ex, ey) = (px - share * dx, py - share * dy);
-                let distance = (ex * ex + ey * ey).sqrt();
-                let cover = ((half_width + 0.5 - distance).clamp(0.0, 1.0) * 255.0) as u8;
+                let distance = ex * ex + ey * ey;
+                if distance >= outside {
+                    continue;
+                }
+                // The root only at the edges: most pixels are in the middle.
+                let cover = if distance <= inside { 1.0 } else { edge - distance.sqrt() };
+                let cover = (cover * SHADES).round() as u8 * (255 / SHADES as u8);
                 let pixel = &mut self.cover[index(x, y)];
                 *pixel = (*pixel).max(cover);
             }
@@ -160,6 +187,24 @@ impl Canvas {
         writer.write_image_data(&indexed.pixels)?;
         writer.finish()?;
         Ok(file)
+    }
+}
+
+/// The part of the area that a path of this half width can touch.
+fn bounds(path: &[Place], half_width: f32, area: Area) -> Area {
+    let mut bounds =
+        Area { left: area.right, top: area.bottom, right: area.left, bottom: area.top };
+    for (x, y) in path {
+        bounds.left = bounds.left.min((x - half_width).floor() as i32);
+        bounds.right = bounds.right.max((x + half_width).ceil() as i32 + 1);
+        bounds.top = bounds.top.min((y - half_width).floor() as i32);
+        bounds.bottom = bounds.bottom.max((y + half_width).ceil() as i32 + 1);
+    }
+    Area {
+        left: bounds.left.max(area.left),
+        top: bounds.top.max(area.top),
+        right: bounds.right.min(area.right).max(area.left),
+        bottom: bounds.bottom.min(area.bottom),
     }
 }
 

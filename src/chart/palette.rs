@@ -1,9 +1,31 @@
 //! RGB pixels as at most 256 colours: a chart has few, and one byte for each pixel packs far better
 //! than three.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 const MOST: usize = 256;
+
+type ByColour<T> = HashMap<[u8; 3], T, BuildHasherDefault<ColourHasher>>;
+
+/// Mixes three bytes: these maps are asked a hundred thousand times for each picture, and nobody
+/// chooses colours to make them slow.
+#[derive(Default)]
+struct ColourHasher(u64);
+
+impl Hasher for ColourHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
 
 /// A palette and, for each pixel, the place of its colour in it.
 pub(super) struct Indexed {
@@ -15,7 +37,7 @@ pub(super) struct Indexed {
 /// The most used colours, and for every rarer one the nearest of them. The rare ones are the blends
 /// where lines cross, where nobody sees the difference.
 pub(super) fn index(rgb: &[u8]) -> Indexed {
-    let mut uses: HashMap<[u8; 3], u32> = HashMap::new();
+    let mut uses: ByColour<u32> = ByColour::default();
     let colours = || rgb.as_chunks::<3>().0.iter().copied();
     for run in rgb.as_chunks::<3>().0.chunk_by(|a, b| a == b) {
         *uses.entry(run[0]).or_default() += run.len() as u32;
@@ -24,7 +46,7 @@ pub(super) fn index(rgb: &[u8]) -> Indexed {
     // By colour too, so that the same chart always gives the same file.
     ranked.sort_unstable_by_key(|(colour, count)| (std::cmp::Reverse(*count), *colour));
     let kept: Vec<[u8; 3]> = ranked.iter().take(MOST).map(|(colour, _)| *colour).collect();
-    let places: HashMap<[u8; 3], u8> = ranked
+    let places: ByColour<u8> = ranked
         .iter()
         .enumerate()
         .map(|(rank, (colour, _))| {

@@ -42,7 +42,7 @@ impl Face {
     pub(super) fn width(self, text: &str) -> Result<i32, ChartError> {
         let (width, _) =
             self.font()?.box_size(text).map_err(|e| ChartError::Text(e.to_string()))?;
-        Ok(width as i32)
+        Ok(width.cast_signed())
     }
 
     /// The text itself when it fits, otherwise its beginning and end around an ellipsis: hosts of

@@ -14,7 +14,7 @@ const SHORT: [i64; 11] =
 /// Steps that divide a day.
 const HOURS: [i64; 5] = [HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR];
 /// Whole days.
-const DAYS: [u64; 9] = [1, 2, 7, 14, 30, 60, 120, 365, 1_000];
+const DAYS: [i64; 9] = [1, 2, 7, 14, 30, 60, 120, 365, 1_000];
 /// More ticks than these and their labels touch.
 const MOST_TICKS: i64 = 9;
 
@@ -36,8 +36,8 @@ pub(super) fn ticks(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> Vec<Tic
     } else if let Some(step) = HOURS.into_iter().find(|s| fits(*s)) {
         wall(from, to, zone, |at| at.checked_add_signed(TimeDelta::seconds(step)))
     } else {
-        let days = DAYS.into_iter().find(|d| fits(*d as i64 * DAY)).unwrap_or(10_000);
-        wall(from, to, zone, |at| at.checked_add_days(Days::new(days)))
+        let days = DAYS.into_iter().find(|d| fits(*d * DAY)).unwrap_or(10_000);
+        wall(from, to, zone, |at| at.checked_add_days(Days::new(days.unsigned_abs())))
     };
     let seconds = span < 8 * MINUTE && moments.iter().any(|at| at.timestamp() % MINUTE != 0);
     moments

@@ -9,6 +9,7 @@ pub use history::History;
 pub use sample::{ParseSampleError, Sample};
 
 use std::{
+    fmt::Write as _,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -136,7 +137,7 @@ impl HostMetrics {
         let length = window.duration();
         RangeReading {
             query: format!("sysinfo {signal} {window}"),
-            start: end - TimeDelta::seconds(window.seconds() as i64),
+            start: end - TimeDelta::seconds(window.seconds().cast_signed()),
             end,
             step: history.step(length, max_points).max(INTERVAL),
             series: if asked { history.series(signal, length, max_points, end) } else { vec![] },
@@ -193,7 +194,7 @@ impl HostMetrics {
         }
         let mut warning = "this machine did not answer just now".to_owned();
         if let Some(at) = newest {
-            warning += &format!("; the newest numbers are {}", format::ago(at, now));
+            let _ = write!(warning, "; the newest numbers are {}", format::ago(at, now));
         }
         vec![warning]
     }
@@ -223,7 +224,7 @@ impl HostMetrics {
 
     fn watched_only_since(&self, window: &Window, now: DateTime<Utc>) -> Option<String> {
         let first = self.history().first()?;
-        let start = now - TimeDelta::seconds(window.seconds() as i64);
+        let start = now - TimeDelta::seconds(window.seconds().cast_signed());
         (first - start > FRESH).then(|| {
             format!(
                 "I have watched this machine only since {} ({})",
@@ -252,5 +253,4 @@ fn hand_over(untaken: &mut Vec<Sample>, stored: &mpsc::Sender<Vec<Sample>>) {
 }
 
 #[cfg(test)]
-#[path = "host/tests.rs"]
 mod tests;

@@ -284,5 +284,4 @@ fn quantile(q: f64, sorted: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "history_tests.rs"]
 mod tests;
