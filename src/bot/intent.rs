@@ -385,7 +385,7 @@ pub fn interpret(event: &Inbound, fleet: &Fleet, now: DateTime<chrono_tz::Tz>) -
         } else if let Some(wanted) = request(event, &text, &words, opening, fleet, now) {
             return wanted;
         }
-        if opening.verb.is_strong() {
+        if opening.strong {
             return question::unknown(vec![hint(refused, fleet)]);
         }
     }
@@ -417,7 +417,7 @@ fn request(
     let window =
         if opening.verb == imperative::Verb::Silence { times::take(&mut words, now) } else { None };
     let request =
-        command::Request { event, text, tokens: &mut words, options: &options, fleet, window };
+        command::Request { event, text, tokens: &mut words, options: &options, fleet, window, now };
     let command::Parsed::Wanted(mut wanted) = command::read(opening.verb, request) else {
         return None;
     };

@@ -2,6 +2,7 @@
 //! understood makes the whole text a non-request, because half a request is another request.
 
 use chat::Inbound;
+use chrono::DateTime;
 
 use crate::{
     access::Role,
@@ -14,6 +15,7 @@ use super::{
     imperative::Verb,
     lexicon::{self, Word},
     options::Options,
+    times,
     tokens::{Text, Token},
 };
 
@@ -39,6 +41,8 @@ pub(super) struct Request<'r, 'a> {
     pub fleet: &'r Fleet,
     /// A length of time that was named.
     pub window: Option<Window>,
+    /// What time it is.
+    pub now: DateTime<chrono_tz::Tz>,
 }
 
 /// Reads what follows the verb.
@@ -69,7 +73,10 @@ pub(super) fn reason_at(verb: Verb, tokens: &[Token<'_>], rest: usize) -> Option
     if !matches!(verb, Verb::Approve | Verb::Reject) {
         return None;
     }
-    code_at(tokens.get(rest..)?).map(|(at, _)| rest + at + 1)
+    let written = tokens.iter().position(|token| {
+        token.text.starts_with("reason=") || matches!(token.text, "--reason" | "-reason")
+    });
+    written.or_else(|| code_at(tokens.get(rest..)?).map(|(at, _)| rest + at)).map(|at| at + 1)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +93,12 @@ impl Request<'_, '_> {
         for setting in self.options.all("host") {
             hosts.name(setting.value, setting.raw, self.fleet, Reading::Effect);
         }
+        // "Everything" alone is no list of hosts; "all hosts" is.
+        hosts.all &= self
+            .tokens
+            .iter()
+            .any(|token| matches!(token.word, Some(Word::Host(_))) || token.text == "fleet")
+            || self.options.get("host").is_some();
         let one = self.fleet.hosts().len() == 1;
         if hosts.names.is_empty() && (hosts.all || (hosts.here && one)) {
             hosts.names = self.fleet.hosts().iter().map(|host| host.name.clone()).collect();
@@ -242,7 +255,8 @@ impl Request<'_, '_> {
             .tokens
             .iter()
             .any(|token| !token.used && matches!(token.word, Some(Word::Signal(Signal::Disk))));
-        let typed = self.text.folded().to_ascii_lowercase().contains("free_disk");
+        let typed = self.text.folded().to_ascii_lowercase().contains("free_disk")
+            || self.says_to_make_room();
         if !disk && !typed {
             return Parsed::Other;
         }
@@ -434,6 +448,9 @@ impl Request<'_, '_> {
         let mut user = None;
         let mut environment = None;
         let mut strange = false;
+        // "grant" and "revoke" say what they want; "give" and "make" say many things.
+        let lower = self.text.folded().to_ascii_lowercase();
+        let plain = lower.contains("grant") || lower.contains("revoke");
         if let Some(setting) = self.options.get("role") {
             role = setting.value.parse::<Role>().ok();
             strange |= role.is_none();
@@ -490,13 +507,13 @@ impl Request<'_, '_> {
             {
                 strange = true;
                 // "give me a hand", "make cpu great": talk, unless a role or a person was named.
-                if role.is_none() && user.is_none() {
+                if role.is_none() && user.is_none() && !plain {
                     return Parsed::Other;
                 }
             }
         }
         let verb = if grant { "grant" } else { "revoke" };
-        if role.is_none() && user.is_none() && self.event.text.len() > 16 {
+        if role.is_none() && user.is_none() && !plain {
             return Parsed::Other;
         }
         let to = if grant { "" } else { "from " };
@@ -563,7 +580,9 @@ impl Request<'_, '_> {
 
     fn silence(&mut self) -> Parsed {
         let window = self.options.get("window").and_then(|setting| setting.value.parse().ok());
-        let window = window.or_else(|| self.window.take());
+        let window = window
+            .or_else(|| self.window.take())
+            .or_else(|| times::take_until(self.tokens, self.now));
         let mut metric = self.options.get("metric").and_then(|setting| signal(setting.value));
         let id = self.incident_id(false);
         let hosts = self.hosts();
@@ -596,6 +615,15 @@ impl Request<'_, '_> {
         });
         let names = hosts.names.clone();
         wanted(Intent::Silence { id, hosts: names, metric, window }, hosts, usage)
+    }
+
+    /// "free up space": with "up" it is a verb, without it a noun.
+    fn says_to_make_room(&self) -> bool {
+        let text = self.text.folded().to_ascii_lowercase();
+        self.tokens.iter().any(|token| token.word == Some(Word::Space))
+            && ["free up", "clean up", "clear up", "clear out", "clean out"]
+                .iter()
+                .any(|verb| text.contains(verb))
     }
 
     /// "… because it hangs": why is no part of what.
@@ -778,7 +806,7 @@ fn code_at(tokens: &[Token<'_>]) -> Option<(usize, String)> {
             continue;
         }
         if is_code(token.raw) {
-            return Some((at, token.raw.to_ascii_uppercase()));
+            return Some((at, token.raw.trim_start_matches('#').to_ascii_uppercase()));
         }
         if !matches!(
             token.text,

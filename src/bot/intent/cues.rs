@@ -82,6 +82,15 @@ impl Cues {
     pub fn collect(tokens: &[Token<'_>], hosts: &Hosts, marks: Marks) -> Self {
         let mut cues = Self { order: Order::Desc, ..Self::default() };
         cues.count(tokens);
+        let first = tokens.first();
+        cues.question = marks.question
+            || first.is_some_and(|token| {
+                matches!(token.word, Some(Word::Question | Word::Auxiliary))
+                    || matches!(
+                        token.text,
+                        "any" | "anything" | "have" | "has" | "had" | "did" | "does"
+                    )
+            });
         cues.find_signal(tokens);
         cues.find_ranking(tokens, hosts);
         cues.find_future(tokens);
@@ -135,6 +144,7 @@ impl Cues {
                     | Word::This
                     | Word::By
                     | Word::To
+                    | Word::Condition
                     | Word::Last,
                 ) => {}
                 Some(word) => {
@@ -281,6 +291,7 @@ impl Cues {
                     .iter()
                     .any(|token| matches!(token.text, "has" | "have" | "been" | "is" | "are"))
                 && !has(tokens, &["until"])
+                || up && tokens.iter().any(|token| matches!(token.text, "longest" | "shortest"))
                 || boot)
         {
             found.push(Signal::Uptime);
@@ -371,9 +382,11 @@ impl Cues {
                 matches!(token.text, "using" | "uses" | "eating" | "consuming" | "hogging")
             })
             && tokens.first().is_some_and(|token| token.word == Some(Word::Question));
+        let hogs = tokens.iter().any(|token| matches!(token.text, "hog" | "hogs" | "hogging"));
         let busiest = tokens.iter().any(|token| token.text == "busiest");
         self.ranking = !single
             && (top && (self.signal.is_some() || noun.is_some())
+                || hogs && (which || self.question || superlative.is_some())
                 || superlative.is_some()
                     && (which
                         || next_to
@@ -432,7 +445,7 @@ impl Cues {
                 .any(|token| matches!(token.text, "idlest" | "quietest" | "hottest" | "heaviest"));
         self.one = match noun {
             Some((_, plural)) => !plural && (which || superlative.is_some() || top),
-            None => superlative.is_some() && !top,
+            None => (superlative.is_some() || hogs) && !top,
         };
         if tokens.iter().any(|token| token.text == "groups" || token.text == "group") {
             self.one = false;
@@ -461,20 +474,13 @@ impl Cues {
             || will
                 && self.signal.is_some()
                 && any(&["will"])
-                && any(&["hit", "reach", "exceed", "exhaust", "end"]);
+                && any(&["hit", "reach", "exceed", "exhaust", "end", "be"]);
         if self.future && runs_out && self.signal == Some(Signal::NetworkOut) {
             self.signal = None;
         }
     }
 
     fn find_manner(&mut self, tokens: &[Token<'_>], marks: Marks) {
-        let first = tokens.first();
-        self.question = marks.question
-            || first.is_some_and(|token| {
-                matches!(token.word, Some(Word::Question | Word::Auxiliary))
-                    || token.text == "any"
-                    || token.text == "anything"
-            });
         self.how = tokens.iter().any(|token| matches!(token.text, "how" | "hows"))
             && tokens.iter().any(|token| {
                 matches!(token.text, "is" | "are" | "how" | "hows" | "doing" | "does" | "do")
@@ -484,7 +490,7 @@ impl Cues {
                 .any(|token| matches!(token.text, "many" | "much" | "long" | "to" | "often" | "i"));
         self.unit_subject = tokens
             .iter()
-            .any(|token| matches!(token.text, "things" | "it" | "anything" | "everything"));
+            .any(|token| matches!(token.text, "things" | "it" | "anything" | "everything" | "we"));
         self.addresses_the_bot = ["you", "u"].iter().any(|you| {
             has(tokens, &["are", you])
                 || has(tokens, &["r", you])
@@ -503,6 +509,20 @@ impl Cues {
             })
             && self.content == 0
             && self.unknown == 0;
+        let ok = tokens.iter().skip(1).any(|token| matches!(token.text, "ok" | "okay"));
+        if ok && (self.question || has(tokens, &["is", "ok"]) || has(tokens, &["are", "ok"])) {
+            self.health = true;
+        }
+        if self.stat.is_none() && self.signal.is_some() {
+            if has(tokens, &["how", "high"]) && has(tokens, &["did"]) {
+                self.stat = Some(Stat::Max);
+            } else if has(tokens, &["how", "low"]) && has(tokens, &["did"]) {
+                self.stat = Some(Stat::Min);
+            }
+        }
+        if has(tokens, &["my", "memory"]) {
+            self.off_topic = true;
+        }
         if has(tokens, &["going", "on"]) || has(tokens, &["up", "with"]) {
             self.health = true;
         }
@@ -531,10 +551,10 @@ impl Cues {
             self.off_topic = false;
             self.unknown = 0;
         }
-        if tokens
-            .iter()
-            .any(|token| matches!(token.text, "actions" | "remediations" | "remediation"))
-        {
+        if tokens.iter().any(|token| {
+            matches!(token.text, "actions" | "remediations" | "remediation")
+                || has(tokens, &["action", "history"])
+        }) {
             let catalogue = has(tokens, &["can", "you"])
                 || tokens.iter().any(|token| matches!(token.text, "available" | "possible"));
             if catalogue {
@@ -590,6 +610,8 @@ fn is_harmless(text: &str) -> bool {
                 | "nothing's"
                 | "per-host"
                 | "hogging"
+                | "hog"
+                | "hogs"
         )
 }
 

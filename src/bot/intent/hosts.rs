@@ -168,13 +168,7 @@ impl Hosts {
             }
             return Some(1);
         }
-        if let Some(taken) = self.read_group(tokens, place, fleet, reading) {
-            return Some(taken);
-        }
-        if token.word.is_some() || lexicon::number(text, None).is_some() {
-            return None;
-        }
-        // "web 1"
+        // "web 1": the host, not the group.
         if let Some(next) = tokens.get(at + 1)
             && fleet.group(text).is_some()
             && lexicon::number(next.text, None).is_some()
@@ -188,6 +182,16 @@ impl Hosts {
                 self.add(vec![position], &joined, excluding);
                 return Some(2);
             }
+            if reading == Reading::Effect {
+                self.unknown(&format!("{text} {}", next.text), fleet);
+                return Some(2);
+            }
+        }
+        if let Some(taken) = self.read_group(tokens, place, fleet, reading) {
+            return Some(taken);
+        }
+        if token.word.is_some() || lexicon::number(text, None).is_some() {
+            return None;
         }
         let looks = looks_like_a_host(text, fleet);
         let placed = expecting && can_be_a_name(text) && lexicon::correct(text).is_none();
@@ -490,7 +494,7 @@ fn near_group<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f str> {
     near.next().is_none().then_some(first)
 }
 
-const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
+pub(super) const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
     &["prod", "production", "prd"],
     &["staging", "stage", "stg"],
     &["dev", "development"],
@@ -500,7 +504,7 @@ const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
 ];
 
 /// The environment that a word names.
-fn environment<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
+pub(super) fn environment<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
     fleet.environment(text).or_else(|| {
         let names = KNOWN_ENVIRONMENTS.iter().find(|names| names.contains(&text))?;
         names.iter().find_map(|name| fleet.environment(name))

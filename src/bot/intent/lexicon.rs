@@ -204,21 +204,21 @@ const TABLE: &[(Word, &str)] = &[
          something anyone someone somebody else by_host ranked sorted sort rank order ordered \
          question quickly fast again only ever lately recently so-far far yet still mate buddy friend \
          folks team everyone guys sir hmm um uh er eh oh ah hm breakdown update rundown view \
-         looks looked seem seems appear appears pretty quite bit little lot behaving behave \
+         describe inspect looks looked seem seems appear appears pretty quite bit little lot behaving behave \
          performing perform performance resource resources pressure pc above below under exceeding \
          exceeds exceed greater more less larger smaller running runs run capacity what're \
          maintenance ticket number# id ids named called system systems operating average's \
          history trending trended trends mine place places spot spots thing's possible \
-         'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
+         consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
          wide widely wise physical virtual main root mount mounted mounts point's available's",
     ),
     (Word::Preposition, "on of for at from @"),
     (Word::In, "in inside"),
-    (Word::Article, "the"),
+    (Word::Article, "the teh"),
     (Word::And, "and & + plus or"),
     (
         Word::Question,
-        "what which who how why when where whats hows wheres whens what'd how'd whatever",
+        "wich whch wat what which who how why when where whats hows wheres whens what'd how'd whatever",
     ),
     (Word::Auxiliary, "is are was were has's isn't aren't wasn't ain't am"),
     (
@@ -229,8 +229,14 @@ const TABLE: &[(Word, &str)] = &[
     (Word::Stat(Stat::Max), "max maximum peak peaked peaks peaking maximal spike's maxed"),
     (Word::Stat(Stat::Min), "min minimum minimal"),
     (Word::Stat(Stat::P95), "p95 95th 95th-percentile p95th percentile percentile95 95percentile"),
-    (Word::Most, "highest most largest biggest heaviest hottest greatest worst hungriest heavily"),
-    (Word::Least, "lowest least smallest fewest lightest idlest quietest coolest emptiest best"),
+    (
+        Word::Most,
+        "highest most largest biggest heaviest hottest greatest longest worst hungriest heavily",
+    ),
+    (
+        Word::Least,
+        "lowest least smallest shortest fewest lightest idlest quietest coolest emptiest best",
+    ),
     (Word::Free, "free available unused idle"),
     (Word::Top, "top"),
     (Word::Bottom, "bottom"),
@@ -367,7 +373,7 @@ const TABLE: &[(Word, &str)] = &[
         "restart reboot stop start scale approve reject grant revoke acknowledge ack silence snooze \
          mute resolve shutdown halt restarts reboots approves rejects stops starts scales deny \
          decline bounce relaunch kill delete destroy terminate deploy rollback drop wipe format \
-         install uninstall upgrade patch drain unmute unsilence",
+         install uninstall upgrade patch execute drain unmute unsilence",
     ),
     (
         Word::Acted,

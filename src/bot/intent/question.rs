@@ -36,8 +36,12 @@ pub(super) fn read<'a>(
     fleet: &Fleet,
     now: DateTime<chrono_tz::Tz>,
 ) -> Interpretation {
-    if tokens.is_empty() {
-        return if marks.question { found(Intent::Help {}) } else { unknown(Vec::new()) };
+    if tokens.iter().all(|token| token.text == "?") {
+        return if marks.question || !tokens.is_empty() {
+            found(Intent::Help {})
+        } else {
+            unknown(Vec::new())
+        };
     }
     if let Some(intent) = phrase(tokens) {
         return found(intent);
@@ -59,7 +63,7 @@ pub(super) fn read<'a>(
         },
         None => times::take(tokens, now),
     };
-    let logs = tokens.iter().any(|token| token.word == Some(Word::Log));
+    let logs = tokens.iter().any(|token| token.word == Some(Word::Log)) || says_log(tokens);
     let reading = if logs { Reading::Logs } else { Reading::Question };
     let mut hosts = hosts::take(tokens, fleet, reading);
     for setting in options.all("host") {
@@ -67,6 +71,7 @@ pub(super) fn read<'a>(
     }
     notes.append(&mut hosts.notes);
     let mut cues = Cues::collect(tokens, &hosts, marks);
+    cues.logs |= logs;
     if let Some(setting) = options.get("metric") {
         match command::signal(setting.value) {
             Some(signal) => cues.signal = Some(signal),
@@ -150,14 +155,14 @@ impl Question<'_, '_> {
         }
         let ranks_something = self.cues.ranking && self.cues.hosts_ranked_by_work;
         if let Some(metric) = self.cues.signal.or(ranks_something.then_some(Signal::Cpu))
-            && self.cues.unknown <= usize::from(self.has_anchor())
+            && self.cues.unknown <= usize::from(self.has_anchor() && !self.guessed_place())
         {
             return Some(self.metric(metric));
         }
         let subject = !self.hosts.is_none() || self.cues.question || self.cues.unit_subject;
         let only_hosts = !self.hosts.is_none() && self.cues.content == 0;
         let asks = self.cues.health && (subject || self.cues.plain_status)
-            || self.cues.how && !self.hosts.is_none()
+            || self.cues.how && (!self.hosts.is_none() || self.cues.unit_subject)
             || (self.cues.summary || self.cues.lists_hosts) && self.cues.signal.is_none()
             || only_hosts;
         let allowed = usize::from(self.cues.plain_status && !self.hosts.names.is_empty());
@@ -167,10 +172,16 @@ impl Question<'_, '_> {
         None
     }
 
+    /// Whether a word was taken for a host only because of where it stands, "at the conference".
+    fn guessed_place(&self) -> bool {
+        self.hosts.unknown.iter().any(|host| !host.name.bytes().any(|byte| byte.is_ascii_digit()))
+    }
+
     /// Whether something besides the signal shows that a measurement is meant.
     fn has_anchor(&self) -> bool {
         !self.hosts.is_none()
-            || self.window.is_some()
+            || self.cues.ranking
+            || (self.window.is_some() && self.cues.question)
             || self.cues.stat.is_some()
             || self.cues.chart
     }
@@ -223,6 +234,7 @@ impl Question<'_, '_> {
             });
         }
         let past = words(Word::Acted)
+            && (self.cues.question || texts(&["show", "list", "recently"]))
             && texts(&[
                 "who", "did", "was", "were", "has", "have", "what", "which", "why", "show", "list",
                 "recently",
@@ -438,7 +450,9 @@ fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
     let help = matches!(text, "help" | "?") && rest.len() <= 4
         || matches!(text, "help" | "commands" | "usage" | "manual" | "man" | "-h" | "--help")
             && rest.len() == 1
-        || has(rest, &["what", "can", "you", "do"])
+        || has(rest, &["what", "can", "you"])
+            && rest.len() <= 8
+            && !rest.iter().any(|token| matches!(token.text, "actions" | "run" | "runbooks"))
         || has(rest, &["what", "can", "i", "do"])
         || has(rest, &["what", "can", "i", "ask"])
         || has(rest, &["what", "can", "i", "say"])
@@ -497,6 +511,14 @@ fn starts_open(tokens: &[Token<'_>]) -> bool {
         || starts(tokens, &["is", "there"])
 }
 
+/// "errors of nginx", "50 lines of syslog": logs without the word.
+fn says_log(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().any(|token| token.word == Some(Word::Service))
+        && tokens.iter().any(|token| {
+            token.word == Some(Word::Lines) || matches!(token.text, "error" | "errors")
+        })
+}
+
 /// Reads mistyped words as what they were meant to be, and says so.
 fn correct_words(tokens: &mut [Token<'_>], fleet: &Fleet, notes: &mut Vec<String>) {
     let mut tries = 12;
@@ -509,8 +531,10 @@ fn correct_words(tokens: &mut [Token<'_>], fleet: &Fleet, notes: &mut Vec<String
         {
             continue;
         }
+        let environment = hosts::environment(fleet, token.text).is_some()
+            || hosts::KNOWN_ENVIRONMENTS.iter().any(|names| names.contains(&token.text));
         let plural = token.text.strip_suffix('s').is_some_and(|stem| fleet.group(stem).is_some());
-        if plural || fleet.environment(token.text).is_some() {
+        if plural || environment {
             continue;
         }
         tries -= 1;

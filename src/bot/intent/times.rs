@@ -54,6 +54,28 @@ pub(super) fn take(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
     None
 }
 
+/// Takes "until 18:00", "until tomorrow" out of the words: how long that is from now.
+pub(super) fn take_until(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
+    let at = tokens.iter().position(|token| matches!(token.text, "until" | "till"))?;
+    let (moment, end) = if tokens.get(at + 1)?.text == "tomorrow" {
+        let day = now.date_naive() + Days::new(1);
+        match clock(tokens, at + 2, false) {
+            Some((time, end)) => (day.and_time(time), end),
+            None => (midnight(day), at + 2),
+        }
+    } else {
+        let (time, end) = clock(tokens, at + 1, true)?;
+        let days = u64::from(time <= now.time());
+        ((now.date_naive() + Days::new(days)).and_time(time), end)
+    };
+    for token in &mut tokens[at..end] {
+        token.used = true;
+    }
+    let moment = now.timezone().from_local_datetime(&moment).earliest()?;
+    let seconds = u64::try_from((moment - now).num_seconds()).ok()?;
+    Some(Window::from_seconds(((seconds + 30) / 60 * 60).max(60)))
+}
+
 /// The stretch of time that begins at this word, and where it ends.
 fn at_word(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)> {
     match tokens[at].word {

@@ -138,7 +138,7 @@ impl Text {
                 b'(' | b'[' | b'{' => {}
                 b'*' | b'_' | b'~' if emphasised => {}
                 b'.' | b':' | b')' if end - start == 1 => {}
-                b'?' if end - start > 1 || tokens.is_empty() => {}
+                b'?' if end - start > 1 || tokens.is_empty() => marks.question |= end - start == 1,
                 _ => break,
             }
             start += 1;
