@@ -402,10 +402,13 @@ impl Request<'_, '_> {
             let next = self.tokens.get(at + 1);
             // "approve 7F3K and 8G2L"
             let list = self.tokens.get(at + 1..).unwrap_or_default();
-            let several = list.iter().take(2).any(|token| is_code(token.raw))
+            let is_another = |token: &Token<'_>| {
+                is_code(token.raw) && token.raw.bytes().any(|byte| byte.is_ascii_digit())
+            };
+            let several = list.iter().take(2).any(is_another)
                 && list
                     .first()
-                    .is_some_and(|token| token.word == Some(Word::And) || is_code(token.raw));
+                    .is_some_and(|token| token.word == Some(Word::And) || is_another(token));
             if several {
                 return wanted(
                     decision(approve, None, None),

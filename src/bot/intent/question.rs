@@ -149,7 +149,7 @@ impl Question<'_, '_> {
         if (self.cues.incidents || self.cues.broken) && self.cues.unknown <= 1 {
             return Some(Intent::Incidents { state: self.state(), hosts: names });
         }
-        if self.cues.forecasts() && self.cues.unknown <= 1 {
+        if self.cues.forecasts && self.cues.unknown <= 1 {
             let metric = self.cues.signal.unwrap_or(Signal::Disk);
             return Some(Intent::Forecast { metric, hosts: names });
         }
@@ -203,6 +203,11 @@ impl Question<'_, '_> {
                 && pair[1].word == Some(Word::Act)
         });
         if joined {
+            return None;
+        }
+        // A verb that is not in the catalogue, "delete old logs": no question either.
+        let (first, _) = imperative::start(self.tokens);
+        if self.tokens.get(first).is_some_and(|token| token.word == Some(Word::Act)) {
             return None;
         }
         let hosts = self.hosts.names.clone();
