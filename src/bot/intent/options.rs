@@ -72,11 +72,6 @@ impl<'a> Options<'a> {
         self.settings.iter().filter(move |setting| setting.key == key)
     }
 
-    /// Whether there is any.
-    pub fn is_empty(&self) -> bool {
-        self.settings.is_empty()
-    }
-
     /// Whether a switch is on.
     pub fn switch(&self, key: &str) -> bool {
         self.get(key).is_some_and(|setting| !matches!(setting.value, "false" | "no" | "0" | "off"))

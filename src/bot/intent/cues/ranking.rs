@@ -74,8 +74,8 @@ impl Words {
                     || token.text == "across"
             });
         }
-        !tokens[..noun].iter().any(|token| token.word == Some(Word::All))
-            && !(noun > 0 && tokens[noun - 1].word == Some(Word::This))
+        let of_this = noun > 0 && tokens[noun - 1].word == Some(Word::This);
+        !of_this && tokens[..noun].iter().all(|token| token.word != Some(Word::All))
     }
 }
 
