@@ -44,6 +44,8 @@ pub(super) struct Request<'r, 'a> {
     pub fleet: &'r Fleet,
     /// A length of time that was named.
     pub window: Option<Window>,
+    /// The verb is all that was said.
+    pub bare: bool,
     /// What time it is.
     pub now: DateTime<chrono_tz::Tz>,
 }

@@ -236,6 +236,9 @@ pub(super) fn objection(
     if text.reply {
         return Some("it quotes someone");
     }
+    if text.pasted {
+        return Some("it begins like a pasted line");
+    }
     if text.lines {
         return Some("it has several lines; a request is one line");
     }

@@ -101,7 +101,10 @@ impl<'a> Options<'a> {
             let nearest = KEYS
                 .iter()
                 .flat_map(|names| names.iter())
-                .find(|key| key.len() > 2 && strsim::osa_distance(key, name) <= 2)
+                .find(|key| {
+                    key.len() > 3
+                        && strsim::osa_distance(key, name) <= 1 + usize::from(key.len() > 5)
+                })
                 .map(|key| format!(" Did you mean `{key}`?"))
                 .unwrap_or_default();
             let shown: String = name.chars().take(40).collect();

@@ -86,75 +86,82 @@ impl Request<'_, '_> {
     pub(super) fn restart(&mut self) -> Parsed {
         self.drop_because();
         let incident = self.incident_id(false);
-        let mut service = self.options.get("service").map(|setting| setting.raw.to_owned());
         // Words up to "on" name the service; the hosts come after it, or stand alone.
         let on = self
             .tokens
             .iter()
-            .position(|token| matches!(token.text, "on" | "at" | "in" | "for" | "of" | "from"))
-            .unwrap_or(self.tokens.len());
-        for at in 0..on {
-            let token = self.tokens[at];
-            if token.used || self.fleet.find(token.text).is_some() && token.word.is_none() {
-                continue;
-            }
-            let empty =
-                is_empty(&token) || matches!(token.text, "service" | "daemon" | "unit" | "app");
-            if matches!(token.word, Some(Word::Host(_) | Word::All | Word::This)) || empty {
-                if matches!(token.text, "service" | "daemon" | "unit" | "app") {
-                    self.tokens[at].used = true;
-                }
-                continue;
-            }
-            let groups = self
-                .tokens
-                .get(at + 1)
-                .is_some_and(|next| matches!(next.word, Some(Word::Host(_))));
-            if groups
-                || on == self.tokens.len()
-                    && token.text.contains('-')
-                    && token.text.bytes().any(|byte| byte.is_ascii_digit())
-            {
-                continue;
-            }
-            let plain = is_service(token.text) && matches!(token.word, None | Some(Word::Service));
-            if service.is_some() || !plain || NOT_SERVICES.contains(&token.text) {
-                return Parsed::Other;
-            }
-            service = Some(token.raw.to_owned());
-            self.tokens[at].used = true;
-        }
+            .position(|token| matches!(token.text, "on" | "at" | "in" | "for" | "of" | "from"));
+        let Some((service, kind)) = self.service_before(on) else {
+            return Parsed::Other;
+        };
         let hosts = self.hosts();
         if !self.nothing_left(|_| false) {
             return Parsed::Other;
         }
-        if service.is_none() && hosts.names.is_empty() {
-            return wanted(
-                remediate(ActionName::RestartService, Vec::new(), None, incident),
-                hosts,
-                Some("Say what to restart, and where: `restart nginx on web-1`.".to_owned()),
-            );
-        }
-        let usage = match &service {
-            Some(service) if hosts.names.is_empty() => {
-                Some(format!("Say on which host: `restart {service} on {}`.", self.example_host()))
+        let names = hosts.names.clone();
+        let Some(service) = service else {
+            // "restart web-1" can only mean the host, "restart on web-1" may mean anything there.
+            if names.is_empty() || kind || on.is_some() {
+                return wanted(
+                    remediate(ActionName::RestartService, names, None, incident),
+                    hosts,
+                    Some("Say which service, and where: `restart nginx on web-1`.".to_owned()),
+                );
             }
-            _ => None,
+            let mut parsed =
+                wanted(remediate(ActionName::Reboot, names, None, incident), hosts, None);
+            if let Parsed::Wanted(found) = &mut parsed {
+                found.notes.push(
+                    "Without a service, I read this as a reboot of the host. For a service, say: \
+                     `restart nginx on web-1`."
+                        .to_owned(),
+                );
+            }
+            return parsed;
         };
-        let action =
-            if service.is_some() { ActionName::RestartService } else { ActionName::Reboot };
-        let intent = remediate(action, hosts.names.clone(), service, incident);
-        let mut parsed = wanted(intent, hosts, usage);
-        if action == ActionName::Reboot
-            && let Parsed::Wanted(found) = &mut parsed
-        {
-            found.notes.push(
-                "Without a service, I read this as a reboot of the host. For a service, say: \
-                 `restart nginx on web-1`."
-                    .to_owned(),
-            );
+        let usage = names
+            .is_empty()
+            .then(|| format!("Say on which host: `restart {service} on {}`.", self.example_host()));
+        wanted(remediate(ActionName::RestartService, names, Some(service), incident), hosts, usage)
+    }
+
+    /// The service named before "on", and whether a service was spoken of without a name. `None`
+    /// when there are words that name neither a service nor a host.
+    fn service_before(&mut self, on: Option<usize>) -> Option<(Option<String>, bool)> {
+        let mut service = self.options.get("service").map(|setting| setting.raw.to_owned());
+        let mut kind = false;
+        let end = on.unwrap_or(self.tokens.len());
+        for at in 0..end {
+            let token = self.tokens[at];
+            if token.used || self.fleet.find(token.text).is_some() && token.word.is_none() {
+                continue;
+            }
+            if matches!(token.text, "service" | "services" | "daemon" | "unit") {
+                self.tokens[at].used = true;
+                kind = true;
+                continue;
+            }
+            if matches!(token.word, Some(Word::Host(_) | Word::All | Word::This))
+                || is_empty(&token)
+            {
+                continue;
+            }
+            // "the web servers", and what looks like a host, are read as hosts.
+            let next = self.tokens.get(at + 1);
+            let group = next.is_some_and(|next| matches!(next.word, Some(Word::Host(_))));
+            let numbered =
+                token.text.contains('-') && token.text.bytes().any(|byte| byte.is_ascii_digit());
+            if group || on.is_none() && (numbered || !token.text.is_ascii()) {
+                continue;
+            }
+            let plain = is_service(token.text) && matches!(token.word, None | Some(Word::Service));
+            if service.is_some() || !plain || NOT_SERVICES.contains(&token.text) {
+                return None;
+            }
+            service = Some(token.raw.to_owned());
+            self.tokens[at].used = true;
         }
-        parsed
+        Some((service, kind))
     }
 
     pub(super) fn power(&mut self, action: ActionName) -> Parsed {
@@ -177,7 +184,7 @@ impl Request<'_, '_> {
             }
         }
         if !self.nothing_left(|_| false)
-            || (weak && hosts.names.is_empty() && service.is_none() && self.tokens.len() > 1)
+            || (weak && hosts.names.is_empty() && service.is_none() && !self.bare)
         {
             return Parsed::Other;
         }
@@ -253,7 +260,7 @@ impl Request<'_, '_> {
             if let Some((direction, digits)) = signed
                 && let Some(number) = small(digits, None)
             {
-                if delta.is_some() || count.is_some() {
+                if delta.is_some() || count.is_some() || to {
                     return Parsed::Other;
                 }
                 delta = i32::try_from(number).ok().map(|number| number * direction);
@@ -283,7 +290,6 @@ impl Request<'_, '_> {
                 }
             }
         }
-        let _ = to;
         if sign != 0 {
             // "scale up workers 2" without "to" is by two; "scale down to 2" is to two.
             if !to && delta.is_none() && count.is_some() {

@@ -133,7 +133,9 @@ impl Request<'_, '_> {
             {
                 strange = true;
                 // "give me a hand", "make cpu great": talk, unless a role or a person was named.
-                if role.is_none() && user.is_none() && !plain {
+                // "make operators happy" and "give admin a call" are talk; "make me admin" is not.
+                let me = self.tokens.iter().any(|token| token.text == "me");
+                if !plain && (role.is_none() || user.is_none() && !me) {
                     return Parsed::Other;
                 }
             }
