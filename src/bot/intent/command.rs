@@ -88,10 +88,7 @@ impl Request<'_, '_> {
     /// Takes the hosts out of the words and the options. "All hosts" and "here" become names, so
     /// that an effect always says what it touches.
     fn hosts(&mut self) -> Hosts {
-        let mut hosts = hosts::take(self.tokens, self.fleet, Reading::Effect);
-        for setting in self.options.all("host") {
-            hosts.name(setting.value, setting.raw, self.fleet, Reading::Effect);
-        }
+        let mut hosts = hosts::take(self.tokens, self.options, self.fleet, Reading::Effect);
         // "Everything" alone is no list of hosts; "all hosts" is.
         hosts.all &= self
             .tokens

@@ -14,6 +14,7 @@ use crate::metrics::Fleet;
 use super::{
     UnknownHost,
     lexicon::{self, Word},
+    options::Options,
     tokens::Token,
 };
 
@@ -54,13 +55,29 @@ pub(super) struct Hosts {
     picked: Vec<usize>,
     excluded: Vec<usize>,
     narrowed: bool,
+    /// The last name that was written.
+    named: String,
     /// How the groups and environments were written.
     written: Vec<String>,
 }
 
 /// Takes the hosts out of the words.
-pub(super) fn take(tokens: &mut [Token<'_>], fleet: &Fleet, reading: Reading) -> Hosts {
+pub(super) fn take(
+    tokens: &mut [Token<'_>],
+    options: &Options<'_>,
+    fleet: &Fleet,
+    reading: Reading,
+) -> Hosts {
     let mut hosts = Hosts::default();
+    for setting in options.all("host").chain(options.all("group")) {
+        hosts.name(setting.value, setting.raw, fleet, reading);
+    }
+    for setting in options.all("environment") {
+        match environment(fleet, setting.value) {
+            Some(positions) => hosts.add_environment(positions, setting.raw),
+            None => hosts.unknown(setting.raw, fleet),
+        }
+    }
     // Whether the next word stands where a host stands, after "on" or "host" or in a list.
     let mut expecting = false;
     let mut excluding = false;
@@ -100,7 +117,7 @@ pub(super) fn take(tokens: &mut [Token<'_>], fleet: &Fleet, reading: Reading) ->
             }
             _ => expecting = false,
         }
-        hosts.all |= token.word == Some(Word::All);
+        hosts.all |= token.word == Some(Word::All) || token.text == "*";
         at += 1;
     }
     hosts.finish(fleet);
@@ -127,7 +144,7 @@ impl Hosts {
     }
 
     /// Adds a host that was named explicitly, as in `host=web-1`.
-    pub fn name(&mut self, text: &str, raw: &str, fleet: &Fleet, reading: Reading) {
+    fn name(&mut self, text: &str, raw: &str, fleet: &Fleet, reading: Reading) {
         if matches!(text, "*" | "all") {
             self.all = true;
         } else if let Some(position) = position(fleet, text) {
@@ -144,7 +161,6 @@ impl Hosts {
         } else {
             self.unknown(raw, fleet);
         }
-        self.finish(fleet);
     }
 
     /// Tries to read a host at this word: how many words it takes.
@@ -288,9 +304,7 @@ impl Hosts {
         if place.excluding {
             self.excluded.extend(positions);
         } else if is_environment {
-            self.narrowed = true;
-            self.environments.extend(positions);
-            self.written.push(token.raw.to_owned());
+            self.add_environment(positions, token.raw);
         } else {
             self.add_group(positions.to_vec(), token.raw);
         }
@@ -324,12 +338,19 @@ impl Hosts {
         1
     }
 
-    fn add(&mut self, positions: Vec<usize>, _written: &str, excluding: bool) {
+    fn add(&mut self, positions: Vec<usize>, written: &str, excluding: bool) {
         if excluding {
             self.excluded.extend(positions);
         } else {
+            written.clone_into(&mut self.named);
             self.picked.extend(positions);
         }
+    }
+
+    fn add_environment(&mut self, positions: &[usize], written: &str) {
+        self.narrowed = true;
+        self.environments.extend(positions);
+        self.written.push(written.to_owned());
     }
 
     fn add_group(&mut self, positions: Vec<usize>, written: &str) {
@@ -383,7 +404,17 @@ impl Hosts {
     fn finish(&mut self, fleet: &Fleet) {
         let mut positions = std::mem::take(&mut self.picked);
         let groups = std::mem::take(&mut self.groups);
-        let environments = std::mem::take(&mut self.environments);
+        let mut environments = std::mem::take(&mut self.environments);
+        // "web-1 in prod" is web-1, if it is there.
+        if !positions.is_empty() && groups.is_empty() && !environments.is_empty() {
+            positions.retain(|position| environments.contains(position));
+            if positions.is_empty() {
+                let written = self.written.join(" ");
+                self.unknown(&format!("{} in {written}", self.named), fleet);
+            }
+            environments = Vec::new();
+            self.narrowed = false;
+        }
         let narrowed = if groups.is_empty() && (self.written.len() < 2 || !environments.is_empty())
         {
             environments

@@ -69,10 +69,7 @@ pub(super) fn read<'a>(
     };
     let logs = tokens.iter().any(|token| token.word == Some(Word::Log)) || says_log(tokens);
     let reading = if logs { Reading::Logs } else { Reading::Question };
-    let mut hosts = hosts::take(tokens, fleet, reading);
-    for setting in options.all("host") {
-        hosts.name(setting.value, setting.raw, fleet, reading);
-    }
+    let mut hosts = hosts::take(tokens, options, fleet, reading);
     notes.append(&mut hosts.notes);
     let mut cues = Cues::collect(tokens, &hosts, marks);
     cues.logs |= logs;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 
-use crate::metrics::Window;
+use crate::metrics::{Signal, Window};
 
 use super::{
     lexicon::{self, Day, Word},
@@ -88,6 +88,11 @@ fn at_word(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)>
         _ if tokens[at].text == "this" => this(tokens, at + 1, now),
         _ => {
             let (window, mut end) = amount(tokens, at)?;
+            // "5 minute load" names the signal, not the time.
+            let load = Some(Word::Signal(Signal::Load));
+            if tokens.get(end).is_some_and(|next| next.word == load) {
+                return None;
+            }
             if tokens.get(end).is_some_and(|token| token.word == Some(Word::Ago)) {
                 end += 1;
             }

@@ -20,6 +20,8 @@ struct Words {
     all: bool,
     sorted: bool,
     threshold: bool,
+    /// "high", "low": hosts that stand out are asked for.
+    remarkable: bool,
 }
 
 impl Words {
@@ -52,6 +54,13 @@ impl Words {
                 "by" => words.sorted |= words.noun.is_some(),
                 "above" | "over" | "exceeding" | "exceed" | "exceeds" | "than" => {
                     words.threshold = true;
+                }
+                // "low on disk" is a full disk; "low cpu" is little of it.
+                "high" | "heavy" | "low" => {
+                    words.remarkable = true;
+                    let on = tokens.get(at + 1).is_some_and(|next| next.text == "on");
+                    let little = token.text == "low" && !on;
+                    words.way = words.way.or(Some(if little { Order::Asc } else { Order::Desc }));
                 }
                 "below" | "under" => {
                     words.threshold = true;

@@ -84,7 +84,8 @@ impl Cues {
         if been && !any(tokens, &["until"]) || up && any(tokens, &["longest", "shortest"]) {
             return Some(Signal::Uptime);
         }
-        if (parts.space || parts.full) && !self.incidents && !self.anomaly && !self.summary {
+        let full = parts.full || any(tokens, &["fullest"]);
+        if (parts.space || full) && !self.incidents && !self.anomaly && !self.summary {
             return Some(Signal::Disk);
         }
         parts.busy.then_some(Signal::Cpu)
@@ -118,7 +119,11 @@ fn collect(tokens: &[Token<'_>]) -> (Parts, Vec<Signal>) {
                 // "run out" and "send me" are no direction.
                 let after_network = at > 0 && tokens[at - 1].word == Some(Word::Network);
                 parts.outward |= match token.text {
-                    "send" | "sends" => false,
+                    "send" | "sends" => {
+                        let to_me =
+                            tokens.get(at + 1).is_some_and(|next| matches!(next.text, "me" | "us"));
+                        !to_me && tokens.iter().any(|other| other.word == Some(Word::Network))
+                    }
                     "out" => after_network,
                     _ => true,
                 };

@@ -36,7 +36,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     ),
     (
         Word::Transfer,
-        "io i/o throughput reads writes read write read/write reads/writes r/w written reading writing",
+        "io i/o activity throughput reads writes read write read/write reads/writes r/w written reading writing",
     ),
     (Word::Space, "space"),
     (
@@ -62,7 +62,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
          exceeds exceed greater more less larger smaller running runs run capacity what're \
          maintenance ticket number# id ids named called system systems operating average's \
          history trending trended trends mine place places spot spots thing's possible \
-         consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
+         high low normal almost nearly enough heavy back ones speed consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
          wide widely wise physical virtual main root mount mounted mounts point's available's",
     ),
     (Word::Preposition, "on of for at from @"),
@@ -84,7 +84,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (Word::Stat(Stat::P95), "p95 95th 95th-percentile p95th percentile percentile95 95percentile"),
     (
         Word::Most,
-        "highest most largest biggest heaviest hottest greatest longest worst hungriest heavily",
+        "highest most largest biggest heaviest hottest greatest fullest longest worst hungriest heavily",
     ),
     (
         Word::Least,
@@ -120,7 +120,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
          anomolies abnormalities abnormality weirdness oddities oddity irregularities irregular funny \
          fishy peculiar spikes spike unexpected",
     ),
-    (Word::Happened, "happened occurred"),
+    (Word::Happened, "happened happen occurred"),
     (Word::Incident, "incident incidents inc"),
     (
         Word::Alert,

@@ -54,7 +54,8 @@ impl Question<'_, '_> {
         let service = words(Word::Service) || self.cues.unknown > 0;
         let when = texts(&["when"]) && texts(&["was", "did", "were"])
             || has(self.tokens, &["how", "long"]) && texts(&["since"])
-            || has(self.tokens, &["last", "reboot"]) && texts(&["when", "time"]);
+            || has(self.tokens, &["last", "reboot"])
+            || has(self.tokens, &["last", "restart"]) && !hosts.is_empty();
         if power && when && !service {
             return Some(Intent::Metric {
                 metric: Signal::Uptime,
