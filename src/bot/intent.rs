@@ -415,9 +415,13 @@ pub fn interpret(event: &Inbound, fleet: &Fleet, now: DateTime<chrono_tz::Tz>) -
         if let Some(objection) = objection {
             refused = Some(objection);
         } else if let Some(wanted) = request(event, &text, &words, opening, fleet, now) {
-            return wanted;
+            // "Can you reboot hosts?" asks what the bot can do.
+            let asks = opening.polite && marks.question && wanted.usage.is_some();
+            if !asks || names_something(&wanted.intent) {
+                return wanted;
+            }
         }
-        if opening.verb.is_strong() {
+        if opening.strong {
             return question::unknown(vec![hint(refused, fleet)]);
         }
     }
@@ -444,12 +448,21 @@ fn request(
     fleet: &Fleet,
     now: DateTime<chrono_tz::Tz>,
 ) -> Option<Interpretation> {
+    let words_said = words.len();
     let mut words = words.get(opening.rest..).unwrap_or_default().to_vec();
     let options = options::Options::take(&mut words);
     let window =
         if opening.verb == imperative::Verb::Silence { times::take(&mut words, now) } else { None };
-    let request =
-        command::Request { event, text, tokens: &mut words, options: &options, fleet, window };
+    let request = command::Request {
+        event,
+        text,
+        tokens: &mut words,
+        options: &options,
+        fleet,
+        window,
+        bare: words_said == 1,
+        now,
+    };
     let command::Parsed::Wanted(mut wanted) = command::read(opening.verb, request) else {
         return None;
     };
@@ -460,6 +473,17 @@ fn request(
         wanted.notes.insert(0, format!("I read the first word as {meant}."));
     }
     Some(wanted)
+}
+
+/// Whether a request says what it is about, even where something is missing.
+fn names_something(intent: &Intent) -> bool {
+    match intent {
+        Intent::Remediate { service, group, .. } => service.is_some() || group.is_some(),
+        Intent::Grant { role, user, .. } | Intent::Revoke { role, user, .. } => {
+            role.is_some() || user.is_some()
+        }
+        _ => !intent.hosts().is_empty(),
+    }
 }
 
 /// Why nothing is done, and how to ask for it.

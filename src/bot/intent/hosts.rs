@@ -1,13 +1,20 @@
 //! Which hosts the words name. A name that is not in the fleet stays as it was written: no host is
 //! guessed, and no character is dropped to make a name fit.
 
-use std::borrow::Cow;
+mod names;
+
+use names::{
+    can_be_a_name, escape_mixed, glob, group, looks_like_a_host, near_group, position, range,
+};
+
+pub(super) use names::{KNOWN_ENVIRONMENTS, environment, is_incident_id};
 
 use crate::metrics::Fleet;
 
 use super::{
     UnknownHost,
     lexicon::{self, Word},
+    options::Options,
     tokens::Token,
 };
 
@@ -48,13 +55,29 @@ pub(super) struct Hosts {
     picked: Vec<usize>,
     excluded: Vec<usize>,
     narrowed: bool,
+    /// The last name that was written.
+    named: String,
     /// How the groups and environments were written.
     written: Vec<String>,
 }
 
 /// Takes the hosts out of the words.
-pub(super) fn take(tokens: &mut [Token<'_>], fleet: &Fleet, reading: Reading) -> Hosts {
+pub(super) fn take(
+    tokens: &mut [Token<'_>],
+    options: &Options<'_>,
+    fleet: &Fleet,
+    reading: Reading,
+) -> Hosts {
     let mut hosts = Hosts::default();
+    for setting in options.all("host").chain(options.all("group")) {
+        hosts.name(setting.value, setting.raw, fleet, reading);
+    }
+    for setting in options.all("environment") {
+        match environment(fleet, setting.value) {
+            Some(positions) => hosts.add_environment(positions, setting.raw),
+            None => hosts.unknown(setting.raw, fleet),
+        }
+    }
     // Whether the next word stands where a host stands, after "on" or "host" or in a list.
     let mut expecting = false;
     let mut excluding = false;
@@ -94,7 +117,7 @@ pub(super) fn take(tokens: &mut [Token<'_>], fleet: &Fleet, reading: Reading) ->
             }
             _ => expecting = false,
         }
-        hosts.all |= token.word == Some(Word::All);
+        hosts.all |= token.word == Some(Word::All) || token.text == "*";
         at += 1;
     }
     hosts.finish(fleet);
@@ -121,7 +144,7 @@ impl Hosts {
     }
 
     /// Adds a host that was named explicitly, as in `host=web-1`.
-    pub fn name(&mut self, text: &str, raw: &str, fleet: &Fleet, reading: Reading) {
+    fn name(&mut self, text: &str, raw: &str, fleet: &Fleet, reading: Reading) {
         if matches!(text, "*" | "all") {
             self.all = true;
         } else if let Some(position) = position(fleet, text) {
@@ -138,7 +161,6 @@ impl Hosts {
         } else {
             self.unknown(raw, fleet);
         }
-        self.finish(fleet);
     }
 
     /// Tries to read a host at this word: how many words it takes.
@@ -168,13 +190,7 @@ impl Hosts {
             }
             return Some(1);
         }
-        if let Some(taken) = self.read_group(tokens, place, fleet, reading) {
-            return Some(taken);
-        }
-        if token.word.is_some() || lexicon::number(text, None).is_some() {
-            return None;
-        }
-        // "web 1"
+        // "web 1": the host, not the group.
         if let Some(next) = tokens.get(at + 1)
             && fleet.group(text).is_some()
             && lexicon::number(next.text, None).is_some()
@@ -188,6 +204,16 @@ impl Hosts {
                 self.add(vec![position], &joined, excluding);
                 return Some(2);
             }
+            if reading == Reading::Effect {
+                self.unknown(&format!("{text} {}", next.text), fleet);
+                return Some(2);
+            }
+        }
+        if let Some(taken) = self.read_group(tokens, place, fleet, reading) {
+            return Some(taken);
+        }
+        if token.word.is_some() || lexicon::number(text, None).is_some() {
+            return None;
         }
         let looks = looks_like_a_host(text, fleet);
         let placed = expecting && can_be_a_name(text) && lexicon::correct(text).is_none();
@@ -278,9 +304,7 @@ impl Hosts {
         if place.excluding {
             self.excluded.extend(positions);
         } else if is_environment {
-            self.narrowed = true;
-            self.environments.extend(positions);
-            self.written.push(token.raw.to_owned());
+            self.add_environment(positions, token.raw);
         } else {
             self.add_group(positions.to_vec(), token.raw);
         }
@@ -302,7 +326,7 @@ impl Hosts {
         {
             self.by_name = true;
             for name in names {
-                match self::position(fleet, &name) {
+                match names::position(fleet, &name) {
                     Some(position) => self.add(vec![position], &name, excluding),
                     None => self.unknown(&name, fleet),
                 }
@@ -314,12 +338,19 @@ impl Hosts {
         1
     }
 
-    fn add(&mut self, positions: Vec<usize>, _written: &str, excluding: bool) {
+    fn add(&mut self, positions: Vec<usize>, written: &str, excluding: bool) {
         if excluding {
             self.excluded.extend(positions);
         } else {
+            written.clone_into(&mut self.named);
             self.picked.extend(positions);
         }
+    }
+
+    fn add_environment(&mut self, positions: &[usize], written: &str) {
+        self.narrowed = true;
+        self.environments.extend(positions);
+        self.written.push(written.to_owned());
     }
 
     fn add_group(&mut self, positions: Vec<usize>, written: &str) {
@@ -373,7 +404,17 @@ impl Hosts {
     fn finish(&mut self, fleet: &Fleet) {
         let mut positions = std::mem::take(&mut self.picked);
         let groups = std::mem::take(&mut self.groups);
-        let environments = std::mem::take(&mut self.environments);
+        let mut environments = std::mem::take(&mut self.environments);
+        // "web-1 in prod" is web-1, if it is there.
+        if !positions.is_empty() && groups.is_empty() && !environments.is_empty() {
+            positions.retain(|position| environments.contains(position));
+            if positions.is_empty() {
+                let written = self.written.join(" ");
+                self.unknown(&format!("{} in {written}", self.named), fleet);
+            }
+            environments = Vec::new();
+            self.narrowed = false;
+        }
         let narrowed = if groups.is_empty() && (self.written.len() < 2 || !environments.is_empty())
         {
             environments
@@ -404,189 +445,4 @@ impl Hosts {
         self.names.sort();
         self.names.dedup();
     }
-}
-
-/// The position of the host with exactly this name, with or without a port.
-fn position(fleet: &Fleet, text: &str) -> Option<usize> {
-    let host = fleet.find(text).or_else(|| {
-        let (name, port) = text.rsplit_once(':')?;
-        port.bytes().all(|byte| byte.is_ascii_digit()).then(|| fleet.find(name))?
-    })?;
-    fleet.hosts().binary_search_by(|other| other.name.cmp(&host.name)).ok()
-}
-
-/// The hosts that a pattern with `*` matches; `None` when it is no pattern.
-fn glob(fleet: &Fleet, text: &str) -> Option<Vec<usize>> {
-    if !text.contains('*') || text.len() < 2 || text.len() > 80 {
-        return None;
-    }
-    let parts: Vec<&str> = text.split('*').collect();
-    if parts.len() > 8 {
-        return None;
-    }
-    let matches = |name: &str| {
-        let mut rest = name;
-        for (index, part) in parts.iter().enumerate() {
-            if index == 0 {
-                let Some(after) = rest.strip_prefix(part) else { return false };
-                rest = after;
-            } else if index == parts.len() - 1 {
-                return rest.ends_with(part);
-            } else {
-                let Some(at) = rest.find(part) else { return false };
-                rest = &rest[at + part.len()..];
-            }
-        }
-        true
-    };
-    Some(
-        fleet
-            .hosts()
-            .iter()
-            .enumerate()
-            .filter(|(_, host)| matches(&host.name.to_lowercase()))
-            .map(|(position, _)| position)
-            .collect(),
-    )
-}
-
-/// The group that a word names, in the singular or plural.
-fn group<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
-    if let Some(positions) = fleet.group(text) {
-        return Some(positions);
-    }
-    let bare: Cow<'_, str> = match text {
-        "database" | "databases" => "db".into(),
-        "worker" | "workers" => "worker".into(),
-        "website" | "websites" | "frontend" | "frontends" => "web".into(),
-        _ => {
-            let mut stem = text;
-            for ending in ["servers", "server", "hosts", "nodes", "boxes", "machines", "s"] {
-                if let Some(shorter) = stem.strip_suffix(ending) {
-                    stem = shorter;
-                    break;
-                }
-            }
-            if stem.len() == text.len() || stem.len() < 2 {
-                return None;
-            }
-            stem.trim_end_matches('-').into()
-        }
-    };
-    fleet.group(&bare)
-}
-
-/// The group that a mistyped word can only mean.
-fn near_group<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f str> {
-    if text.len() < 5 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return None;
-    }
-    let stem = text.strip_suffix('s').unwrap_or(text);
-    let mut near = fleet.group_names().filter(|name| {
-        name.len() >= 4
-            && (strsim::osa_distance(name, stem) <= 1 || strsim::osa_distance(name, text) <= 1)
-    });
-    let first = near.next()?;
-    near.next().is_none().then_some(first)
-}
-
-const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
-    &["prod", "production", "prd"],
-    &["staging", "stage", "stg"],
-    &["dev", "development"],
-    &["test", "testing"],
-    &["qa"],
-    &["uat"],
-];
-
-/// The environment that a word names.
-fn environment<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
-    fleet.environment(text).or_else(|| {
-        let names = KNOWN_ENVIRONMENTS.iter().find(|names| names.contains(&text))?;
-        names.iter().find_map(|name| fleet.environment(name))
-    })
-}
-
-/// The names from one to the other, when both count the same thing.
-fn range(from: &str, to: &str) -> Option<Vec<String>> {
-    let from = from.to_ascii_lowercase();
-    let split = |name: &str| {
-        let letters = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        name[letters..].parse::<u32>().ok().map(|number| (letters, number))
-    };
-    let (letters, first) = split(&from)?;
-    let (other, last) = split(to)?;
-    if to[..other] != from[..letters] && other != 0 || last < first || last - first > 100 {
-        return None;
-    }
-    Some((first..=last).map(|number| format!("{}{number}", &from[..letters])).collect())
-}
-
-/// Whether a word that is no host has the shape of one.
-fn looks_like_a_host(text: &str, fleet: &Fleet) -> bool {
-    let bytes = text.as_bytes();
-    if !bytes.first().is_some_and(u8::is_ascii_alphanumeric) || bytes.len() < 3 {
-        return false;
-    }
-    if !bytes
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'))
-    {
-        return false;
-    }
-    let letters = bytes.iter().any(u8::is_ascii_alphabetic);
-    let digits = bytes.iter().any(u8::is_ascii_digit);
-    let separators = bytes.iter().filter(|byte| matches!(byte, b'-' | b'.' | b'_')).count();
-    if !letters {
-        // An address.
-        return bytes.iter().filter(|byte| **byte == b'.').count() == 3;
-    }
-    if digits && separators > 0 && bytes[0].is_ascii_alphabetic() {
-        // "inc-12" is an incident.
-        return !is_incident_id(text);
-    }
-    let head = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
-    if head.len() < 2 || head.len() == text.len() {
-        return false;
-    }
-    let like =
-        |name: &str| name == head || (name.len() > 2 && strsim::osa_distance(name, head) <= 1);
-    (digits || separators > 0) && head.len() <= 20 && fleet.group_names().any(like)
-}
-
-/// `inc-12`, in lower case.
-pub(super) fn is_incident_id(text: &str) -> bool {
-    ["inc-", "inc", "incident-"].iter().any(|prefix| {
-        text.strip_prefix(prefix).is_some_and(|rest| {
-            !rest.is_empty() && rest.len() <= 12 && rest.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    })
-}
-
-/// Letters, digits and the separators of host names, beginning with a letter or digit.
-fn can_be_a_name(text: &str) -> bool {
-    text.len() >= 2
-        && text.as_bytes()[0].is_ascii_alphanumeric()
-        && !text.as_bytes()[0].is_ascii_digit()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'))
-}
-
-/// Shows letters of other scripts by their number where Latin letters stand beside them, so that
-/// a look-alike can be seen.
-fn escape_mixed(raw: &str) -> Cow<'_, str> {
-    let latin = raw.bytes().any(|byte| byte.is_ascii_alphabetic());
-    if !latin || raw.is_ascii() {
-        return Cow::Borrowed(raw);
-    }
-    let mut out = String::with_capacity(raw.len());
-    for c in raw.chars() {
-        if c.is_ascii() || !c.is_alphanumeric() || ('\u{c0}'..='\u{24f}').contains(&c) {
-            out.push(c);
-        } else {
-            out.extend(c.escape_unicode());
-        }
-    }
-    Cow::Owned(out)
 }

@@ -43,14 +43,6 @@ pub(super) enum Verb {
     Resolve,
 }
 
-impl Verb {
-    /// Whether the word is a verb of this bot and of little else, so that a text that begins with
-    /// it is a request even where its arguments are not understood.
-    pub fn is_strong(self) -> bool {
-        !matches!(self, Self::Start | Self::Stop | Self::Add | Self::Remove | Self::Free)
-    }
-}
-
 /// Where a request begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
@@ -60,6 +52,9 @@ pub(super) struct Opening {
     pub rest: usize,
     /// The verb was corrected: what it was read as.
     pub corrected: Option<&'static str>,
+    /// The word is a verb of this bot and of little else, so that a text that begins with it is a
+    /// request even where its arguments are not understood.
+    pub strong: bool,
     /// Asked as a favour, "can you …?", so that a question mark is polite and not a question.
     pub polite: bool,
 }
@@ -87,8 +82,8 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("shut", "up") if next(2) == "about" => (Verb::Silence, 2),
         (text, _) => (verb(text)?, 1),
     };
-    let _ = words;
-    Some(Opening { verb, rest: at + words, corrected: None, polite })
+    let strong = is_strong(token.text) || verb == Verb::Reboot;
+    Some(Opening { verb, rest: at + words, corrected: None, strong, polite })
 }
 
 /// The same, for a verb with one letter wrong, left out or doubled.
@@ -97,8 +92,14 @@ pub(super) fn mistyped_opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ["restart", "reboot", "approve", "reject", "revoke", "silence", "resolve", "acknowledge"];
     let (at, polite) = start(tokens);
     let token = tokens.get(at)?;
-    // "restarts" and "approved" are words of their own.
-    if token.word.is_some() || token.quoted || token.text.len() < 5 || token.text.len() > 13 {
+    // "restarts" and "approved" are words of their own,
+    // and a look-alike letter is no slip at all.
+    if !token.text.is_ascii()
+        || token.word.is_some()
+        || token.quoted
+        || token.text.len() < 5
+        || token.text.len() > 13
+    {
         return None;
     }
     let meant = VERBS.into_iter().find(|verb| {
@@ -111,7 +112,31 @@ pub(super) fn mistyped_opening(tokens: &[Token<'_>]) -> Option<Opening> {
     if token.text.ends_with('d') || token.text.ends_with('s') && meant != "resolve" {
         return None;
     }
-    Some(Opening { verb: verb(meant)?, rest: at + 1, corrected: Some(meant), polite })
+    Some(Opening { verb: verb(meant)?, rest: at + 1, corrected: Some(meant), strong: true, polite })
+}
+
+fn is_strong(text: &str) -> bool {
+    matches!(
+        text,
+        "restart"
+            | "reboot"
+            | "scale"
+            | "approve"
+            | "reject"
+            | "deny"
+            | "decline"
+            | "grant"
+            | "revoke"
+            | "ack"
+            | "acknowledge"
+            | "silence"
+            | "snooze"
+            | "mute"
+            | "resolve"
+            | "shutdown"
+            | "restart_service"
+            | "free_disk"
+    )
 }
 
 fn verb(text: &str) -> Option<Verb> {
@@ -211,6 +236,9 @@ pub(super) fn objection(
     if text.reply {
         return Some("it quotes someone");
     }
+    if text.pasted {
+        return Some("it begins like a pasted line");
+    }
     if text.lines {
         return Some("it has several lines; a request is one line");
     }
@@ -230,11 +258,19 @@ pub(super) fn objection(
     } else {
         rest
     };
+    let joined = rest.windows(2).any(|pair| {
+        let joins = pair[0].word == Some(Word::And) || pair[0].text == "then" || pair[0].comma;
+        joins && pair[1].word == Some(Word::Act)
+    });
+    if joined {
+        return Some("it asks for several things; ask for one at a time");
+    }
     for token in read {
         match token.word {
             Some(Word::Negation | Word::Except) => return Some("it says not to"),
             Some(Word::Condition)
-                if !(opening.verb == Verb::Silence && matches!(token.text, "until" | "till")) =>
+                if !(opening.verb == Verb::Silence
+                    && matches!(token.text, "until" | "till" | "tomorrow")) =>
             {
                 return Some("it depends on something");
             }
@@ -242,6 +278,8 @@ pub(super) fn objection(
             Some(Word::Acted) if reason.is_none() && opening.verb != Verb::Silence => {
                 return Some("it speaks of what happened");
             }
+            Some(Word::Question) => return Some("it depends on something"),
+            Some(Word::And) if token.text == "or" => return Some("it leaves a choice open"),
             Some(Word::Reported) => return Some("it says what somebody said"),
             _ if token.text.ends_with("n't") => return Some("it says not to"),
             _ => {}

@@ -72,11 +72,6 @@ impl<'a> Options<'a> {
         self.settings.iter().filter(move |setting| setting.key == key)
     }
 
-    /// Whether there is any.
-    pub fn is_empty(&self) -> bool {
-        self.settings.is_empty()
-    }
-
     /// Whether a switch is on.
     pub fn switch(&self, key: &str) -> bool {
         self.get(key).is_some_and(|setting| !matches!(setting.value, "false" | "no" | "0" | "off"))
@@ -106,7 +101,10 @@ impl<'a> Options<'a> {
             let nearest = KEYS
                 .iter()
                 .flat_map(|names| names.iter())
-                .find(|key| key.len() > 2 && strsim::osa_distance(key, name) <= 2)
+                .find(|key| {
+                    key.len() > 3
+                        && strsim::osa_distance(key, name) <= 1 + usize::from(key.len() > 5)
+                })
                 .map(|key| format!(" Did you mean `{key}`?"))
                 .unwrap_or_default();
             let shown: String = name.chars().take(40).collect();

@@ -1,13 +1,17 @@
 //! Free text that asks. The words are collected by what they mean, then the strongest cue decides;
 //! where too many words are left over, nothing is decided.
 
+mod metric;
+mod phrase;
+mod work;
+
 use chrono::DateTime;
 
 use crate::metrics::{Fleet, Signal, Stat, Window};
 
 use super::{
-    IncidentState, Intent, Interpretation, Order, command,
-    cues::{Cues, has, starts},
+    Intent, Interpretation, command,
+    cues::Cues,
     hosts::{self, Hosts, Reading},
     imperative,
     lexicon::{self, Word},
@@ -36,10 +40,14 @@ pub(super) fn read<'a>(
     fleet: &Fleet,
     now: DateTime<chrono_tz::Tz>,
 ) -> Interpretation {
-    if tokens.is_empty() {
-        return if marks.question { found(Intent::Help {}) } else { unknown(Vec::new()) };
+    if tokens.iter().all(|token| token.text == "?") {
+        return if marks.question || !tokens.is_empty() {
+            found(Intent::Help {})
+        } else {
+            unknown(Vec::new())
+        };
     }
-    if let Some(intent) = phrase(tokens) {
+    if let Some(intent) = phrase::phrase(tokens) {
         return found(intent);
     }
     let mut notes = Vec::new();
@@ -59,14 +67,12 @@ pub(super) fn read<'a>(
         },
         None => times::take(tokens, now),
     };
-    let logs = tokens.iter().any(|token| token.word == Some(Word::Log));
+    let logs = tokens.iter().any(|token| token.word == Some(Word::Log)) || says_log(tokens);
     let reading = if logs { Reading::Logs } else { Reading::Question };
-    let mut hosts = hosts::take(tokens, fleet, reading);
-    for setting in options.all("host") {
-        hosts.name(setting.value, setting.raw, fleet, reading);
-    }
+    let mut hosts = hosts::take(tokens, options, fleet, reading);
     notes.append(&mut hosts.notes);
     let mut cues = Cues::collect(tokens, &hosts, marks);
+    cues.logs |= logs;
     if let Some(setting) = options.get("metric") {
         match command::signal(setting.value) {
             Some(signal) => cues.signal = Some(signal),
@@ -144,20 +150,20 @@ impl Question<'_, '_> {
         if (self.cues.incidents || self.cues.broken) && self.cues.unknown <= 1 {
             return Some(Intent::Incidents { state: self.state(), hosts: names });
         }
-        if self.cues.forecasts() && self.cues.unknown <= 1 {
+        if self.cues.forecasts && self.cues.unknown <= 1 {
             let metric = self.cues.signal.unwrap_or(Signal::Disk);
             return Some(Intent::Forecast { metric, hosts: names });
         }
         let ranks_something = self.cues.ranking && self.cues.hosts_ranked_by_work;
         if let Some(metric) = self.cues.signal.or(ranks_something.then_some(Signal::Cpu))
-            && self.cues.unknown <= usize::from(self.has_anchor())
+            && self.cues.unknown <= usize::from(self.has_anchor() && !self.guessed_place())
         {
             return Some(self.metric(metric));
         }
         let subject = !self.hosts.is_none() || self.cues.question || self.cues.unit_subject;
         let only_hosts = !self.hosts.is_none() && self.cues.content == 0;
         let asks = self.cues.health && (subject || self.cues.plain_status)
-            || self.cues.how && !self.hosts.is_none()
+            || self.cues.how && (!self.hosts.is_none() || self.cues.unit_subject)
             || (self.cues.summary || self.cues.lists_hosts) && self.cues.signal.is_none()
             || only_hosts;
         let allowed = usize::from(self.cues.plain_status && !self.hosts.names.is_empty());
@@ -167,343 +173,33 @@ impl Question<'_, '_> {
         None
     }
 
+    /// Whether a word was taken for a host only because of where it stands, "at the conference".
+    fn guessed_place(&self) -> bool {
+        self.hosts.unknown.iter().any(|host| !host.name.bytes().any(|byte| byte.is_ascii_digit()))
+    }
+
     /// Whether something besides the signal shows that a measurement is meant.
     fn has_anchor(&self) -> bool {
         !self.hosts.is_none()
-            || self.window.is_some()
+            || self.cues.ranking
+            || (self.window.is_some() && self.cues.question)
             || self.cues.stat.is_some()
             || self.cues.chart
     }
-
-    /// "when was web-1 rebooted", "who restarted nginx", "runbook for restarting": asks about
-    /// actions. Everything else that speaks of acting is not understood, and says why.
-    fn about_acting(&mut self) -> Option<Intent> {
-        let words = |wanted: Word| self.tokens.iter().any(|token| token.word == Some(wanted));
-        let texts = |wanted: &[&str]| self.tokens.iter().any(|token| wanted.contains(&token.text));
-        if self.cues.unknown > 1
-            || words(Word::Negation)
-            || words(Word::Condition)
-            || words(Word::Reported)
-        {
-            return None;
-        }
-        let joined = self.tokens.windows(2).any(|pair| {
-            (pair[0].word == Some(Word::And) || pair[0].text == "then" || pair[0].comma)
-                && pair[1].word == Some(Word::Act)
-        });
-        if joined {
-            return None;
-        }
-        let hosts = self.hosts.names.clone();
-        if self.cues.runbooks {
-            return Some(Intent::Runbooks {});
-        }
-        if self.cues.approvals
-            || texts(&["approve", "approving"]) && self.cues.question && starts_open(self.tokens)
-        {
-            return Some(Intent::Approvals {});
-        }
-        if self.cues.logs {
-            return self.logs();
-        }
-        let power = texts(&["reboot", "rebooted", "restart", "restarted", "started"]);
-        let service = words(Word::Service) || self.cues.unknown > 0;
-        let when = texts(&["when"]) && texts(&["was", "did", "were"])
-            || has(self.tokens, &["how", "long"]) && texts(&["since"])
-            || has(self.tokens, &["last", "reboot"]) && texts(&["when", "time"]);
-        if power && when && !service {
-            return Some(Intent::Metric {
-                metric: Signal::Uptime,
-                stat: Stat::Current,
-                hosts,
-                window: None,
-                order: None,
-                limit: None,
-                chart: false,
-            });
-        }
-        let past = words(Word::Acted)
-            && texts(&[
-                "who", "did", "was", "were", "has", "have", "what", "which", "why", "show", "list",
-                "recently",
-            ])
-            && !texts(&["you'd", "should", "happens"])
-            && !texts(&["i", "bob"])
-            || texts(&["did"])
-                && (texts(&[
-                    "who", "what", "why", "anyone", "someone", "anybody", "somebody", "you",
-                ]))
-                && words(Word::Act)
-            || texts(&["restarts", "reboots", "history"])
-                && texts(&["show", "list", "recent", "last", "history", "any"]);
-        let own = matches!(
-            self.tokens.first().map(|token| token.text),
-            Some("i" | "we" | "they" | "he" | "she")
-        );
-        if (past || self.cues.executions) && !own {
-            return Some(Intent::Executions { hosts, limit: self.limit() });
-        }
-        None
-    }
-
-    fn logs(&mut self) -> Option<Intent> {
-        let mut service = self.options.get("service").map(|setting| setting.raw.to_owned());
-        let mut lines = self.options.get("lines").or_else(|| self.options.get("limit"));
-        let mut count = lines.take().and_then(|setting| setting.value.parse().ok());
-        let mut extra = 0;
-        for token in self.tokens.iter_mut().filter(|token| !token.used) {
-            if let Some(number) = lexicon::number(token.text, token.word)
-                && token.word != Some(Word::Number(1))
-            {
-                count = count.or(Some(number));
-            } else if matches!(token.word, Some(Word::Service)) {
-                if service.is_none() || token.text != "access" && token.text != "auth" {
-                    service = Some(token.raw.to_owned());
-                }
-            } else if token.word.is_none()
-                && !matches!(
-                    token.text,
-                    "error"
-                        | "errors"
-                        | "warnings"
-                        | "warning"
-                        | "stderr"
-                        | "stdout"
-                        | "file"
-                        | "files"
-                        | "output"
-                )
-            {
-                if service.is_none() && token.text.is_ascii() {
-                    service = Some(token.raw.to_owned());
-                } else {
-                    extra += 1;
-                }
-            }
-        }
-        if self.tokens.iter().any(|token| token.text == "journalctl" && self.tokens.len() == 1) {
-            service = None;
-        }
-        (extra <= 1).then(|| Intent::Logs {
-            hosts: self.hosts.names.clone(),
-            service,
-            lines: count,
-            window: self.window.clone(),
-        })
-    }
-
-    /// `incident 12`, `INC-12`.
-    fn incident_id(&self) -> Option<String> {
-        if self.cues.incidents
-            && let Some(setting) = self.options.get("incident")
-        {
-            return Some(command::id(setting.raw));
-        }
-        self.tokens.iter().enumerate().find_map(|(at, token)| {
-            let after_noun = at > 0
-                && (self.tokens[at - 1].word == Some(Word::Incident)
-                    || matches!(self.tokens[at - 1].text, "number" | "id" | "alert")
-                        && at > 1
-                        && self.tokens[at - 2].word == Some(Word::Incident));
-            let is =
-                hosts::is_incident_id(token.text) || after_noun && command::is_id(token.text, true);
-            (is && !token.used).then(|| command::id(token.raw))
-        })
-    }
-
-    fn state(&self) -> Option<IncidentState> {
-        if let Some(setting) = self.options.get("state") {
-            return match setting.value {
-                "open" | "active" => Some(IncidentState::Open),
-                "acknowledged" | "acked" => Some(IncidentState::Acknowledged),
-                "resolved" | "closed" => Some(IncidentState::Resolved),
-                _ => None,
-            };
-        }
-        self.cues.state.or(self.cues.broken.then_some(IncidentState::Open))
-    }
-
-    /// A number that says how many.
-    fn limit(&self) -> Option<u32> {
-        if let Some(setting) = self.options.get("limit") {
-            return setting.value.parse().ok().filter(|limit| *limit > 0);
-        }
-        self.cues.number.filter(|limit| *limit > 0)
-    }
-
-    fn anomaly_limit(&self) -> Option<u32> {
-        self.limit().or_else(|| {
-            let last = self.tokens.iter().any(|token| matches!(token.text, "last" | "latest"));
-            let one = self.tokens.iter().any(|token| token.text == "anomaly");
-            (last && one && self.window.is_none()).then_some(1)
-        })
-    }
-
-    fn metric(&mut self, metric: Signal) -> Intent {
-        let typed = self.options.get("stat").map(|setting| setting.value);
-        let mut stat = typed.and_then(stat_named).or(self.cues.stat);
-        if let Some(written) = typed
-            && stat_named(written).is_none()
-        {
-            self.usage.get_or_insert_with(|| {
-                "The stat is one of current, avg, max, min and p95.".to_owned()
-            });
-        }
-        let chart = self.cues.chart || self.options.switch("chart");
-        let (mut order, mut limit) = if self.cues.ranking {
-            (Some(self.cues.order), self.limit().or(self.cues.one.then_some(1)))
-        } else {
-            (None, None)
-        };
-        if let Some(setting) = self.options.get("order") {
-            order = match setting.value {
-                "asc" | "ascending" => Some(Order::Asc),
-                "desc" | "descending" => Some(Order::Desc),
-                _ => {
-                    self.usage.get_or_insert_with(|| "The order is asc or desc.".to_owned());
-                    order
-                }
-            };
-        }
-        if let Some(setting) = self.options.get("limit") {
-            limit = setting.value.parse().ok().filter(|limit| *limit > 0);
-            if limit.is_none() {
-                self.usage
-                    .get_or_insert_with(|| "The limit is a whole number from 1 up.".to_owned());
-            }
-        }
-        let mut window = self.window.take();
-        if metric == Signal::Uptime {
-            stat = Some(Stat::Current);
-        }
-        if chart && window.is_none() && stat.is_none_or(|stat| stat == Stat::Current) {
-            window = Some(Window::from_seconds(3_600));
-            stat = stat.or(Some(Stat::Avg));
-        }
-        let stat = stat.unwrap_or(if window.is_some() { Stat::Avg } else { Stat::Current });
-        if stat != Stat::Current && window.is_none() {
-            window = Some(Window::from_seconds(3_600));
-            self.notes.push("You named no length of time, so I took the last hour.".to_owned());
-        }
-        if self.cues.network_guessed {
-            self.notes.push(
-                "I took the network as what comes in; ask `network_out` for the rest.".to_owned(),
-            );
-        }
-        if let Some(other) = self.cues.other_signal.filter(|other| *other != metric) {
-            self.notes.push(format!("One signal at a time: for the other, ask `{other}`."));
-        }
-        Intent::Metric {
-            metric,
-            stat,
-            hosts: self.hosts.names.clone(),
-            window,
-            order,
-            limit,
-            chart,
-        }
-    }
 }
 
-/// Whole phrases that mean one thing.
-fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
-    let (at, _) = imperative::start(tokens);
-    let rest = &tokens[at.min(tokens.len())..];
-    let Some(first) = rest.first() else {
-        // Nothing but a greeting.
-        let greets = tokens.iter().any(|token| matches!(token.text, "hi" | "hello" | "hey" | "yo"));
-        return greets.then_some(Intent::Help {});
-    };
-    let text = first.text;
-    if matches!(text, "whoami" | "who-am-i") || has(rest, &["who", "am", "i"]) {
-        return Some(Intent::Whoami {});
-    }
-    let mine = ["role", "roles", "permissions", "permission", "rights", "access"];
-    if rest.len() <= 10
-        && (rest.windows(2).any(|pair| pair[0].text == "my" && mine.contains(&pair[1].text))
-            || rest.windows(2).any(|pair| {
-                matches!(pair[0].text, "what" | "which")
-                    && mine.contains(&pair[1].text)
-                    && has(rest, &["i"])
-            })
-            || has(rest, &["am", "i", "allowed"])
-            || has(rest, &["may", "i", "do"])
-            || has(rest, &["am", "i"])
-                && rest
-                    .iter()
-                    .any(|token| matches!(token.text, "admin" | "operator" | "viewer" | "guest")))
-    {
-        return Some(Intent::Whoami {});
-    }
-    let help = matches!(text, "help" | "?") && rest.len() <= 4
-        || matches!(text, "help" | "commands" | "usage" | "manual" | "man" | "-h" | "--help")
-            && rest.len() == 1
-        || has(rest, &["what", "can", "you", "do"])
-        || has(rest, &["what", "can", "i", "do"])
-        || has(rest, &["what", "can", "i", "ask"])
-        || has(rest, &["what", "can", "i", "say"])
-        || has(rest, &["what", "do", "you", "do"])
-        || has(rest, &["what", "you", "can", "do"])
-        || has(rest, &["how", "does", "this", "work"])
-        || has(rest, &["how", "do", "you", "work"])
-        || has(rest, &["who", "are", "you"])
-        || has(rest, &["what", "are", "you"]) && rest.len() == 3
-        || has(rest, &["use", "you"])
-        || has(rest, &["use", "this"])
-        || has(rest, &["help", "me"]) && rest.len() <= 4
-        || rest.len() <= 6 && rest.iter().any(|token| token.text == "commands")
-        || rest.len() <= 4
-            && rest.iter().any(|token| token.text == "help")
-            && !has(rest, &["need", "to"])
-        || text == "good"
-            && rest.len() <= 3
-            && rest
-                .get(1)
-                .is_some_and(|next| matches!(next.word, Some(Word::Day(_))) || next.text == "day");
-    if help {
-        return Some(Intent::Help {});
-    }
-    if text == "link" && rest.len() <= 5 {
-        let code = rest[1..].iter().find(|token| {
-            token.word.is_none()
-                && token.text.len() >= 4
-                && token.text.len() <= 12
-                && token.text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                && !matches!(
-                    token.text,
-                    "account"
-                        | "accounts"
-                        | "code"
-                        | "identity"
-                        | "user"
-                        | "slack"
-                        | "discord"
-                        | "matrix"
-                )
-        });
-        let talk = rest[1..].iter().filter(|token| token.word.is_none()).count();
-        if talk <= 2 {
-            let confirmed = code.is_some() && rest.last().is_some_and(|token| token.text == "yes");
-            let code = code.map(|token| token.raw.to_ascii_uppercase());
-            return Some(Intent::Link { code, confirmed });
-        }
-    }
-    None
-}
-
-/// "what needs approving", "anything to approve": asks what there is, not whether to.
-fn starts_open(tokens: &[Token<'_>]) -> bool {
-    starts(tokens, &["what"])
-        || starts(tokens, &["anything"])
-        || starts(tokens, &["which"])
-        || starts(tokens, &["is", "there"])
+/// "errors of nginx", "50 lines of syslog": logs without the word.
+fn says_log(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().any(|token| token.word == Some(Word::Service))
+        && tokens.iter().any(|token| {
+            token.word == Some(Word::Lines) || matches!(token.text, "error" | "errors")
+        })
 }
 
 /// Reads mistyped words as what they were meant to be, and says so.
 fn correct_words(tokens: &mut [Token<'_>], fleet: &Fleet, notes: &mut Vec<String>) {
     let mut tries = 12;
-    for at in 0..tokens.len() {
-        let token = tokens[at];
+    for token in tokens {
         if token.word.is_some()
             || token.used
             || fleet.find(token.text).is_some()
@@ -511,8 +207,10 @@ fn correct_words(tokens: &mut [Token<'_>], fleet: &Fleet, notes: &mut Vec<String
         {
             continue;
         }
+        let environment = hosts::environment(fleet, token.text).is_some()
+            || hosts::KNOWN_ENVIRONMENTS.iter().any(|names| names.contains(&token.text));
         let plural = token.text.strip_suffix('s').is_some_and(|stem| fleet.group(stem).is_some());
-        if plural || fleet.environment(token.text).is_some() {
+        if plural || environment {
             continue;
         }
         tries -= 1;
@@ -522,8 +220,8 @@ fn correct_words(tokens: &mut [Token<'_>], fleet: &Fleet, notes: &mut Vec<String
         if let Some((meant, word)) = lexicon::correct(token.text) {
             let written: String = token.raw.chars().take(40).collect();
             notes.push(format!("I read `{written}` as {meant}."));
-            tokens[at].word = Some(word);
-            tokens[at].text = meant;
+            token.word = Some(word);
+            token.text = meant;
         }
     }
 }

@@ -62,6 +62,375 @@ fn read(text: &str) -> Interpretation {
     interpret(&event(text), &fleet(), now())
 }
 
+/// Every row of the labelled set: text, name, arguments.
+fn rows() -> Vec<(String, &'static str, &'static str)> {
+    include_str!("../../../tests/intents.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut parts = line.split('\t');
+            let text = parts.next().unwrap();
+            let text = text.replace("\\n", "\n").replace("\\u{200b}", "\u{200b}");
+            (text, parts.next().unwrap(), parts.next().unwrap())
+        })
+        .collect()
+}
+
+fn acts(intent: &Intent) -> bool {
+    matches!(
+        intent,
+        Intent::Remediate { .. }
+            | Intent::Approve { .. }
+            | Intent::Reject { .. }
+            | Intent::Grant { .. }
+            | Intent::Revoke { .. }
+    )
+}
+
+#[test]
+fn the_labelled_set_is_understood_as_labelled() {
+    let rows = rows();
+    assert!(rows.len() >= 350, "{} rows", rows.len());
+    let mut wrong = String::new();
+    for (text, name, args) in &rows {
+        let found = serde_json::to_value(&read(text).intent).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(args).unwrap();
+        if found["name"] != *name || found["args"] != expected {
+            let _ = writeln!(wrong, "{text}\n  expected {name} {args}\n  found    {found}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn at_least_120_rows_speak_of_acting_and_do_not_act() {
+    let verbs =
+        ["restart", "reboot", "approve", "reject", "grant", "revoke", "scal", "stop", "start"];
+    let count = rows()
+        .iter()
+        .filter(|(text, ..)| {
+            let lower = text.to_lowercase();
+            verbs.iter().any(|verb| lower.contains(verb)) && !acts(&read(text).intent)
+        })
+        .count();
+    assert!(count >= 120, "{count}");
+}
+
+#[test]
+fn whatever_acts_does_not_act_edited_overheard_quoted_pasted_or_asked() {
+    for (text, ..) in rows() {
+        if !acts(&read(&text).intent) {
+            continue;
+        }
+        let mut edited = event(&text);
+        edited.edited = true;
+        let mut overheard = event(&text);
+        overheard.origin = Origin::Overheard;
+        for event in [edited, overheard] {
+            assert!(!acts(&interpret(&event, &fleet(), now()).intent), "{text}");
+        }
+        let bare = text.trim_start_matches(['/', '!']).trim_start_matches("ops ");
+        for other in [
+            format!("> {bare}"),
+            format!("&gt; {bare}"),
+            format!("```{bare}```"),
+            format!("```\n{bare}\n```"),
+            format!("look at this\n{bare}"),
+            format!("{bare}\n{bare}"),
+            format!("{bare} and restart nginx on web-1"),
+            format!("bob said {bare}"),
+            format!("bob said: {bare}"),
+            format!("don't {bare}"),
+            format!("do not {bare}"),
+            format!("never {bare}"),
+            format!("should we {bare}?"),
+            format!("what happens if I {bare}"),
+            format!("how do I {bare}"),
+            format!("if cpu is high {bare}"),
+            format!("maybe {bare}"),
+            format!("I want to {bare}"),
+            format!("{bare}{}", " ".repeat(1_100)),
+        ] {
+            let found = read(&other);
+            assert!(!acts(&found.intent), "{other:?} → {found:?}");
+        }
+        if !text.contains(['"', '`']) {
+            for other in [
+                format!("\"{bare}\""),
+                format!("“{bare}”"),
+                format!("`{bare}`"),
+                format!("'{bare}'"),
+                format!("he wrote \"{bare}\""),
+            ] {
+                // One word in quotes is still that word: it has no arguments to act with.
+                let found = read(&other);
+                assert!(!acts(&found.intent) || found.usage.is_some(), "{other:?} → {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_button_says_the_same_as_words() {
+    let mut pressed = event("approve 7F3K");
+    pressed.origin = Origin::Button;
+    let found = interpret(&pressed, &fleet(), now());
+    assert_eq!(found.intent, Intent::Approve { code: Some("7F3K".into()), reason: None });
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_shown_as_it_was_written_with_the_nearest_names() {
+    let unknown = |text: &str| read(text).unknown_hosts;
+    assert_eq!(
+        unknown("cpu on web-99"),
+        [UnknownHost {
+            name: "web-99".into(),
+            nearest: vec!["web-1".into(), "web-2".into(), "web-3".into()]
+        }]
+    );
+    assert_eq!(unknown("restart nginx on wbe-1")[0].name, "wbe-1");
+    assert_eq!(unknown("cpu on w\u{435}b-1")[0].name, "w\\u{435}b-1");
+    assert_eq!(unknown("cpu on web-1\u{200b}")[0].name, "web-1\\u{200b}");
+    assert_eq!(unknown("restart nginx on \u{202e}web-1")[0].name, "\\u{202e}web-1");
+    assert!(unknown("restart nginx on web-1").is_empty());
+    let long = format!("cpu on web-{}", "9".repeat(500));
+    assert!(unknown(&long)[0].name.chars().count() <= 80);
+}
+
+#[test]
+fn corrections_are_shown_back() {
+    for (text, note) in [
+        ("meomry of web-1", "I read `meomry` as memory."),
+        ("cpu of wbe-1", "I read `wbe-1` as web-1."),
+        ("restrat nginx on web-1", "I read the first word as restart."),
+    ] {
+        assert_eq!(read(text).notes, [note], "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said_with_an_example() {
+    for text in [
+        "restart nginx",
+        "reboot",
+        "approve",
+        "reject",
+        "silence",
+        "ack",
+        "resolve",
+        "grant viewer",
+        "revoke slack:T1:U1",
+        "scale workers",
+        "metric",
+        "query",
+        "free disk",
+        "metric cpu window=5x",
+        "metric cpu --frobnicate",
+    ] {
+        assert!(read(text).usage.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn on_one_machine_this_machine_is_all_there_is() {
+    let one = Fleet::new(vec![Host { name: "laptop".into(), up: true, ..Host::default() }]);
+    for text in
+        ["cpu here", "cpu of this machine", "cpu on localhost", "memory on this host last hour"]
+    {
+        let found = interpret(&event(text), &one, now());
+        assert!(found.intent.hosts().is_empty() && found.unknown_hosts.is_empty(), "{text}");
+    }
+    // An effect says what it touches.
+    let found = interpret(&event("restart nginx on this machine"), &one, now());
+    assert_eq!(found.intent.hosts(), ["laptop"]);
+}
+
+#[test]
+fn an_empty_fleet_refuses_every_host() {
+    let none = Fleet::default();
+    assert_eq!(interpret(&event("cpu on web-1"), &none, now()).unknown_hosts.len(), 1);
+    assert!(acts(&interpret(&event("restart nginx on web-1"), &none, now()).intent));
+}
+
+#[test]
+fn a_query_is_taken_verbatim() {
+    for (text, promql) in [
+        ("query sum(up{job=\"A\"}) by (x)", "sum(up{job=\"A\"}) by (x)"),
+        ("QUERY  up ", "up"),
+        ("/ops query up{a=“b”}", "up{a=“b”}"),
+        ("query `up`", "up"),
+        ("promql: rate(x[5m])", "rate(x[5m])"),
+        ("query a\n+ b", "a\n+ b"),
+    ] {
+        assert_eq!(read(text).intent, Intent::Query { promql: promql.into() }, "{text}");
+    }
+}
+
+#[test]
+fn hostile_texts_are_read_in_bounded_time() {
+    let texts = [
+        "cpu ".repeat(2_600_000),
+        "🔥".repeat(40_000),
+        "\u{301}".repeat(40_000),
+        "\0".repeat(40_000),
+        "a".repeat(10_000_000),
+        "web-9 ".repeat(100_000),
+        "\"".repeat(100_000),
+        "<@".repeat(100_000),
+        "*-".repeat(100_000),
+        "=".repeat(100_000),
+        format!("restart nginx on web-1 {}", "web-1 ".repeat(100_000)),
+        format!("query {}", "x".repeat(10_000_000)),
+    ];
+    for text in texts {
+        let event = event(&text);
+        let start = std::time::Instant::now();
+        let found = interpret(&event, &fleet(), now());
+        assert!(!acts(&found.intent));
+        assert!(start.elapsed().as_millis() < 500, "{:.20} took {:?}", text, start.elapsed());
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn imperative() -> impl Strategy<Value = String> {
+        let host = prop::sample::select(vec![
+            "web-1",
+            "db-2",
+            "worker-3",
+            "web-1 and web-2",
+            "the web servers",
+        ]);
+        let service = prop::sample::select(vec!["nginx", "redis", "php-fpm", "postgresql"]);
+        prop_oneof![
+            (service, host.clone())
+                .prop_map(|(service, host)| format!("restart {service} on {host}")),
+            host.prop_map(|host| format!("reboot {host}")),
+            (1..50u32).prop_map(|count| format!("scale workers to {count}")),
+            "[2-9][A-Z][2-9][A-Z]".prop_map(|code| format!("approve {code}")),
+            "[2-9][A-Z][2-9][A-Z]".prop_map(|code| format!("reject {code} too risky")),
+            "U[0-9]{3}".prop_map(|user| format!("grant operator slack:T1:{user}")),
+            "U[0-9]{3}".prop_map(|user| format!("revoke viewer from slack:T1:{user}")),
+        ]
+    }
+
+    const PREFIXES: &[&str] = &[
+        "don't ",
+        "do not ",
+        "never ",
+        "please don't ",
+        "should we ",
+        "should I ",
+        "what if we ",
+        "what happens if you ",
+        "why did you ",
+        "how do I ",
+        "when should I ",
+        "is it safe to ",
+        "can I ",
+        "could we ",
+        "may I ",
+        "if it fails, ",
+        "bob said ",
+        "the docs say to ",
+        "he told me to ",
+        "I want to ",
+        "we might ",
+        "maybe ",
+        "I would like to ",
+        "no need to ",
+        "> ",
+        "```",
+        "here:\n",
+        "\"",
+        "“",
+        "'",
+        "`",
+        "did someone ",
+        "who wanted to ",
+        "unless it works ",
+        "I will ",
+        "let's ",
+        "tell me how to ",
+        "@bob ",
+        "stop asking me to ",
+        "please avoid to ",
+        "someone should ",
+        "run `",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_plain_imperative_acts(text in imperative()) {
+            let found = read(&text);
+            prop_assert!(acts(&found.intent) && found.usage.is_none(), "{text} → {found:?}");
+        }
+
+        #[test]
+        fn after_a_quote_a_negation_or_a_question_it_does_not(
+            prefix in prop::sample::select(PREFIXES),
+            text in imperative(),
+            end in prop::sample::select(vec!["", "?", ".", "!", " please"]),
+        ) {
+            let text = format!("{prefix}{text}{end}");
+            prop_assert!(!acts(&read(&text).intent), "{text}");
+        }
+
+        #[test]
+        fn asked_without_a_please_it_does_not(text in imperative()) {
+            let text = format!("{text}?");
+            prop_assert!(!acts(&read(&text).intent), "{text}");
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,200}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn no_mix_of_known_words_panics(words in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec![
+                    "cpu", "memory", "last", "since", "30m", "half", "an", "hour", "and", "a", "web-1", "web-*",
+                    "to", "web-9", "on", "the", "top", "3", "host=", "--window", "-n", "reason=\"x", "\"", "'", "`",
+                    "restart", "nginx", "approve", "7F3K", "scale", "by", "-2", "+3", "at", "9am", "14:30", "99:99",
+                    "monday", "yesterday", "this", "incident", "#", "#1", "<@U1>", "<http://a|b>", "silence", "until",
+                    "tomorrow", "except", "all", "hosts", "web", "1", "?", "…", "\u{200b}", "wеb-1", ",", "\n", "grant",
+                    "operator", "slack:T1:U1", "in", "prod", "free", "disk", "2026-01-01", "0", "999999", "1.5", "days",
+                ]).prop_map(ToOwned::to_owned),
+                "\\PC{0,6}",
+            ], 0..12)) {
+            let _ = read(&words.join(" "));
+        }
+
+        #[test]
+        fn a_typed_metric_reads_back(
+            signal in prop::sample::select(crate::metrics::Signal::ALL.to_vec()),
+            stat in prop::sample::select(crate::metrics::Stat::ALL.to_vec()),
+            host in prop::sample::select(vec!["web-1", "web-6", "db-1", "worker-2"]),
+            count in 1..300u32,
+            unit in prop::sample::select(vec!["s", "m", "h", "d"]),
+        ) {
+            let window = format!("{count}{unit}");
+            let text = format!("metric {signal} host={host} stat={} window={window}", stat.as_str());
+            let expected = Intent::Metric {
+                metric: signal,
+                stat: if signal == Signal::Uptime { Stat::Current } else { stat },
+                hosts: vec![host.into()],
+                window: Some(window.parse().unwrap()),
+                order: None,
+                limit: None,
+                chart: false,
+            };
+            prop_assert_eq!(read(&text).intent, expected, "{}", text);
+        }
+    }
+}
+
 #[test]
 fn dump() {
     let Ok(path) = std::fs::read_to_string("/tmp/q.txt") else { return };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 
-use crate::metrics::Window;
+use crate::metrics::{Signal, Window};
 
 use super::{
     lexicon::{self, Day, Word},
@@ -54,18 +54,45 @@ pub(super) fn take(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
     None
 }
 
+/// Takes "until 18:00", "until tomorrow" out of the words: how long that is from now.
+pub(super) fn take_until(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
+    let at = tokens.iter().position(|token| matches!(token.text, "until" | "till"))?;
+    let (moment, end) = if tokens.get(at + 1)?.text == "tomorrow" {
+        let day = now.date_naive() + Days::new(1);
+        match clock(tokens, at + 2, false) {
+            Some((time, end)) => (day.and_time(time), end),
+            None => (midnight(day), at + 2),
+        }
+    } else {
+        let (time, end) = clock(tokens, at + 1, true)?;
+        let days = u64::from(time <= now.time());
+        ((now.date_naive() + Days::new(days)).and_time(time), end)
+    };
+    for token in &mut tokens[at..end] {
+        token.used = true;
+    }
+    let moment = now.timezone().from_local_datetime(&moment).earliest()?;
+    let seconds = u64::try_from((moment - now).num_seconds()).ok()?;
+    Some(Window::from_seconds(((seconds + 30) / 60 * 60).max(60)))
+}
+
 /// The stretch of time that begins at this word, and where it ends.
 fn at_word(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)> {
     match tokens[at].word {
         Some(Word::Since) => since(tokens, at + 1, now),
         Some(Word::Last) => last(tokens, at + 1, now),
         Some(Word::Day(day)) => {
-            let (point, end) = day_at(tokens, at, day, now)?;
+            let (point, end) = day_at(tokens, at, day, now);
             Some((back_to(point, now), end))
         }
         _ if tokens[at].text == "this" => this(tokens, at + 1, now),
         _ => {
             let (window, mut end) = amount(tokens, at)?;
+            // "5 minute load" names the signal, not the time.
+            let load = Some(Word::Signal(Signal::Load));
+            if tokens.get(end).is_some_and(|next| next.word == load) {
+                return None;
+            }
             if tokens.get(end).is_some_and(|token| token.word == Some(Word::Ago)) {
                 end += 1;
             }
@@ -83,7 +110,7 @@ fn last(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)> {
         Some(Word::Unit(seconds, _)) => Some((unit(seconds), at + 1)),
         Some(Word::Day(day @ (Day::Weekday(_) | Day::Night | Day::Evening))) => {
             let (point, end) = match day {
-                Day::Weekday(_) => day_at(tokens, at, day, now)?,
+                Day::Weekday(_) => day_at(tokens, at, day, now),
                 _ => (yesterday(now).and_time(hour(18)), at + 1),
             };
             Some((back_to(point, now), end))
@@ -105,7 +132,7 @@ fn this(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)> {
         Word::Unit(DAY, _) => midnight(today),
         Word::Unit(HOUR, _) => return Some((unit(HOUR), at + 1)),
         Word::Day(day) => {
-            let (point, end) = day_at(tokens, at, day, now)?;
+            let (point, end) = day_at(tokens, at, day, now);
             return Some((back_to(point, now), end));
         }
         _ => return None,
@@ -122,14 +149,13 @@ fn since(tokens: &[Token<'_>], mut at: usize, now: Now) -> Option<(Window, usize
     }
     let token = tokens.get(at)?;
     if let Some(Word::Day(day)) = token.word {
-        let (point, end) = day_at(tokens, at, day, now)?;
+        let (point, end) = day_at(tokens, at, day, now);
         return Some((back_to(point, now), end));
     }
     if let Some((time, end)) = clock(tokens, at, true) {
         // "since 9am yesterday"
-        if let Some(Word::Day(day)) = tokens.get(end).and_then(|token| token.word)
-            && let Some((point, end)) = day_at(tokens, end, day, now)
-        {
+        if let Some(Word::Day(day)) = tokens.get(end).and_then(|token| token.word) {
+            let (point, end) = day_at(tokens, end, day, now);
             return Some((back_to(point.date().and_time(time), now), end));
         }
         return Some((back_to(latest(time, now), now), end));
@@ -148,7 +174,7 @@ fn since(tokens: &[Token<'_>], mut at: usize, now: Now) -> Option<(Window, usize
 }
 
 /// The moment that a day means, with a time of day after it if there is one.
-fn day_at(tokens: &[Token<'_>], at: usize, day: Day, now: Now) -> Option<(NaiveDateTime, usize)> {
+fn day_at(tokens: &[Token<'_>], at: usize, day: Day, now: Now) -> (NaiveDateTime, usize) {
     let today = now.date_naive();
     let mut end = at + 1;
     let point = match day {
@@ -156,8 +182,7 @@ fn day_at(tokens: &[Token<'_>], at: usize, day: Day, now: Now) -> Option<(NaiveD
         Day::Yesterday => midnight(yesterday(now)),
         Day::Morning => part(today, 6, now),
         Day::Noon => latest(hour(12), now),
-        Day::Evening => latest(hour(18), now),
-        Day::Night => latest(hour(18), now),
+        Day::Evening | Day::Night => latest(hour(18), now),
         Day::Weekday(weekday) => {
             let days = (7 + now.weekday().num_days_from_monday() - u32::from(weekday)) % 7;
             midnight(today - Days::new(u64::from(days)))
@@ -170,20 +195,20 @@ fn day_at(tokens: &[Token<'_>], at: usize, day: Day, now: Now) -> Option<(NaiveD
         }
         match tokens.get(next).and_then(|token| token.word) {
             Some(Word::Day(Day::Morning)) => {
-                return Some((point.date().and_time(hour(6)), next + 1));
+                return (point.date().and_time(hour(6)), next + 1);
             }
-            Some(Word::Day(Day::Noon)) => return Some((point.date().and_time(hour(12)), next + 1)),
+            Some(Word::Day(Day::Noon)) => return (point.date().and_time(hour(12)), next + 1),
             Some(Word::Day(Day::Evening | Day::Night)) => {
-                return Some((point.date().and_time(hour(18)), next + 1));
+                return (point.date().and_time(hour(18)), next + 1);
             }
             _ => {}
         }
         if let Some((time, after)) = clock(tokens, next, next > end) {
             end = after;
-            return Some((point.date().and_time(time), end));
+            return (point.date().and_time(time), end);
         }
     }
-    Some((point, end))
+    (point, end)
 }
 
 /// A time of day: `9am`, `9 am`, `14:30`; after "since" or "at" also a bare hour.
@@ -208,9 +233,8 @@ fn clock(tokens: &[Token<'_>], at: usize, bare: bool) -> Option<(NaiveTime, usiz
     }
     let (hours, minutes) = match text.split_once(':') {
         Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes.parse().ok()?),
-        Some(_) => return None,
         None if half.is_some() || bare => (text, 0),
-        None => return None,
+        _ => return None,
     };
     if hours.is_empty() || hours.len() > 2 || !hours.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -347,7 +371,7 @@ fn attached(text: &str) -> Option<Window> {
 
 /// A count of one unit, kept as asked where that can be written.
 fn sized(count: f64, size: u64, letter: char) -> Option<Window> {
-    if !(count > 0.0) || count > 1e6 {
+    if count <= 0.0 || count > 1e6 {
         return None;
     }
     let seconds = count * size as f64;
@@ -366,10 +390,10 @@ fn sized(count: f64, size: u64, letter: char) -> Option<Window> {
 
 /// One unit, as "the last day" means it.
 fn unit(seconds: u64) -> Window {
-    if seconds == DAY {
-        if let Ok(window) = "24h".parse() {
-            return window;
-        }
+    if seconds == DAY
+        && let Ok(window) = "24h".parse()
+    {
+        return window;
     }
     Window::from_seconds(seconds)
 }

@@ -40,6 +40,8 @@ pub(super) struct Text {
     pub long: bool,
     /// More than was read.
     pub cut: bool,
+    /// Begins like a list item, a shell prompt, a comment or a cell, not like speech.
+    pub pasted: bool,
     /// Several lines with words.
     pub lines: bool,
     /// A line that quotes someone, `> …`.
@@ -58,7 +60,16 @@ impl Text {
         let long = cut || kept.len() > MAX_ACTING_CHARS && kept.chars().count() > MAX_ACTING_CHARS;
         let folded = fold(kept);
         let lower = folded.to_ascii_lowercase();
-        let mut text = Self { folded, lower, long, cut, lines: false, reply: false, code: false };
+        let mut text = Self {
+            folded,
+            lower,
+            long,
+            cut,
+            pasted: false,
+            lines: false,
+            reply: false,
+            code: false,
+        };
         let mut lines = 0;
         for line in text.lower.split('\n') {
             let line = line.trim();
@@ -66,6 +77,9 @@ impl Text {
             text.reply |= line.starts_with('>') || line.starts_with("&gt;");
         }
         text.lines = lines > 1;
+        text.pasted = text.lower.trim_start().starts_with([
+            '-', '*', '+', '$', '#', '|', '[', '(', '{', '<', '%', '=', '~', '_', '\\', '.', ':',
+        ]);
         text.code = text.lower.contains("```");
         text
     }
@@ -78,7 +92,7 @@ impl Text {
     /// Splits into words. Fills in what only the words show: quotes, code and question marks.
     pub fn tokens(&self) -> (Vec<Token<'_>>, Marks) {
         let mut tokens: Vec<Token<'_>> = Vec::with_capacity(16);
-        let mut marks = Marks { question: false, quotes: false, code: self.code };
+        let mut marks = Marks { question: false, quotes: false, code: self.code, emphasis: None };
         // The quote that is open, and where it began.
         let mut open: Option<(u8, usize)> = None;
         let bytes = self.lower.as_bytes();
@@ -137,8 +151,15 @@ impl Text {
                 }
                 b'(' | b'[' | b'{' => {}
                 b'*' | b'_' | b'~' if emphasised => {}
+                // "*cpu on web-1*": emphasis over several words. "*-1" is a pattern.
+                b'*' | b'~'
+                    if bytes.get(start + 1).is_some_and(u8::is_ascii_alphabetic)
+                        || bytes.get(start + 1) == Some(&bytes[start]) =>
+                {
+                    marks.emphasis = Some(bytes[start]);
+                }
                 b'.' | b':' | b')' if end - start == 1 => {}
-                b'?' if end - start > 1 || tokens.is_empty() => {}
+                b'?' if end - start > 1 || tokens.is_empty() => marks.question |= end - start == 1,
                 _ => break,
             }
             start += 1;
@@ -165,6 +186,7 @@ impl Text {
                 b':' => comma = true,
                 b'.' | b'!' | b')' | b']' | b'}' | b'>' => {}
                 b'*' | b'_' | b'~' if emphasised => {}
+                mark @ (b'*' | b'~') if marks.emphasis == Some(mark) => {}
                 _ => break,
             }
             end -= 1;
@@ -212,6 +234,8 @@ pub(super) struct Marks {
     pub quotes: bool,
     /// Several words in backticks, or a code block.
     pub code: bool,
+    /// The mark of an emphasis that was opened.
+    emphasis: Option<u8>,
 }
 
 /// Typographic punctuation → ASCII, and chat markup → what people see.

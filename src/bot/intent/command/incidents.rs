@@ -1,0 +1,79 @@
+//! Work on incidents: take them, close them, silence what raised them.
+
+use super::{
+    super::{Intent, lexicon::Word, times},
+    Parsed, Request, signal, wanted,
+};
+
+/// What is done with an incident.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Take it.
+    Acknowledge,
+    /// Close it.
+    Resolve,
+}
+
+impl Request<'_, '_> {
+    pub(super) fn incident(&mut self, work: Work) -> Parsed {
+        let id = self.incident_id(true);
+        let hosts = self.hosts();
+        let left = self.nothing_left(|token| {
+            matches!(
+                token.word,
+                Some(Word::Incident | Word::Alert | Word::Open | Word::Number(1) | Word::Last)
+            )
+        });
+        if !left {
+            return Parsed::Other;
+        }
+        let verb = if work == Work::Acknowledge { "acknowledge" } else { "resolve" };
+        let usage = (id.is_none() && hosts.names.is_empty())
+            .then(|| format!("Say which incident: `{verb} 12`."));
+        let names = hosts.names.clone();
+        let intent = match work {
+            Work::Acknowledge => Intent::Acknowledge { id, hosts: names },
+            Work::Resolve => Intent::Resolve { id, hosts: names },
+        };
+        wanted(intent, hosts, usage)
+    }
+
+    pub(super) fn silence(&mut self) -> Parsed {
+        let window = self.options.get("window").and_then(|setting| setting.value.parse().ok());
+        let window = window
+            .or_else(|| self.window.take())
+            .or_else(|| times::take_until(self.tokens, self.now));
+        let mut metric = self.options.get("metric").and_then(|setting| signal(setting.value));
+        let id = self.incident_id(false);
+        let hosts = self.hosts();
+        for token in self.tokens.iter_mut().filter(|token| !token.used) {
+            if let Some(Word::Signal(signal)) = token.word
+                && metric.is_none()
+            {
+                metric = Some(signal);
+                token.used = true;
+            }
+        }
+        let mut id = id;
+        if id.is_none() && hosts.names.is_empty() && metric.is_none() {
+            id = self.incident_id(true);
+        }
+        let left = self.nothing_left(|token| {
+            matches!(
+                token.word,
+                Some(Word::Incident | Word::Alert | Word::Anomaly | Word::Space | Word::Number(_))
+            ) || matches!(token.text, "about" | "notifications" | "alerting" | "sending" | "until")
+        });
+        if !left {
+            return Parsed::Other;
+        }
+        let usage = (id.is_none() && hosts.names.is_empty()).then(|| {
+            format!(
+                "Say what to silence, and for how long: `silence {} cpu 2h`, `silence incident 12 1h`.",
+                self.example_host()
+            )
+        });
+        let names = hosts.names.clone();
+        wanted(Intent::Silence { id, hosts: names, metric, window }, hosts, usage)
+    }
+}

@@ -1,0 +1,89 @@
+//! Whole phrases that mean one thing.
+
+use super::super::{Intent, cues::has, imperative, lexicon::Word, tokens::Token};
+
+/// Whole phrases that mean one thing.
+pub(super) fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
+    let (at, _) = imperative::start(tokens);
+    let rest = &tokens[at.min(tokens.len())..];
+    let Some(first) = rest.first() else {
+        // Nothing but a greeting.
+        let greets = tokens.iter().any(|token| matches!(token.text, "hi" | "hello" | "hey" | "yo"));
+        return greets.then_some(Intent::Help {});
+    };
+    let text = first.text;
+    if matches!(text, "whoami" | "who-am-i") || has(rest, &["who", "am", "i"]) {
+        return Some(Intent::Whoami {});
+    }
+    let mine = ["role", "roles", "permissions", "permission", "rights", "access"];
+    if rest.len() <= 10
+        && (rest.windows(2).any(|pair| pair[0].text == "my" && mine.contains(&pair[1].text))
+            || rest.windows(2).any(|pair| {
+                matches!(pair[0].text, "what" | "which")
+                    && mine.contains(&pair[1].text)
+                    && has(rest, &["i"])
+            })
+            || has(rest, &["am", "i", "allowed"])
+            || has(rest, &["may", "i", "do"])
+            || has(rest, &["am", "i"])
+                && rest
+                    .iter()
+                    .any(|token| matches!(token.text, "admin" | "operator" | "viewer" | "guest")))
+    {
+        return Some(Intent::Whoami {});
+    }
+    let help = matches!(text, "help" | "?") && rest.len() <= 4
+        || matches!(text, "help" | "commands" | "usage" | "manual" | "man" | "-h" | "--help")
+            && rest.len() == 1
+        || has(rest, &["what", "can", "you"])
+            && rest.len() <= 8
+            && !rest.iter().any(|token| matches!(token.text, "actions" | "run" | "runbooks"))
+        || has(rest, &["what", "can", "i", "do"])
+        || has(rest, &["what", "can", "i", "ask"])
+        || has(rest, &["what", "can", "i", "say"])
+        || has(rest, &["what", "do", "you", "do"])
+        || has(rest, &["what", "you", "can", "do"])
+        || has(rest, &["how", "does", "this", "work"])
+        || has(rest, &["how", "do", "you", "work"])
+        || has(rest, &["who", "are", "you"])
+        || has(rest, &["what", "are", "you"]) && rest.len() == 3
+        || has(rest, &["use", "you"])
+        || has(rest, &["use", "this"])
+        || has(rest, &["help", "me"]) && rest.len() <= 4
+        || rest.len() <= 6 && rest.iter().any(|token| token.text == "commands")
+        || rest.len() <= 4
+            && rest.iter().any(|token| token.text == "help")
+            && !has(rest, &["need", "to"])
+        || text == "good"
+            && rest.len() <= 3
+            && rest
+                .get(1)
+                .is_some_and(|next| matches!(next.word, Some(Word::Day(_))) || next.text == "day");
+    if help {
+        return Some(Intent::Help {});
+    }
+    if text == "link" && rest.len() <= 5 {
+        let code = rest[1..].iter().find(|token| {
+            token.word.is_none()
+                && token.text.len() >= 4
+                && token.text.len() <= 12
+                && token.text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && !matches!(
+                    token.text,
+                    "account"
+                        | "accounts"
+                        | "code"
+                        | "identity"
+                        | "user"
+                        | "slack"
+                        | "discord"
+                        | "matrix"
+                )
+        });
+        let talk = rest[1..].iter().filter(|token| token.word.is_none()).count();
+        if talk <= 2 {
+            return Some(Intent::Link { code: code.map(|token| token.raw.to_ascii_uppercase()) });
+        }
+    }
+    None
+}
