@@ -246,6 +246,24 @@ pub enum RefusalKind {
     MetricsUnavailable,
 }
 
+impl RefusalKind {
+    /// The name scripts read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownHost => "unknown_host",
+            Self::UnknownUser => "unknown_user",
+            Self::NotPermitted => "not_permitted",
+            Self::OwnRequest => "own_request",
+            Self::AlreadyDecided => "already_decided",
+            Self::Expired => "expired",
+            Self::NotFound => "not_found",
+            Self::NotAvailable => "not_available",
+            Self::Usage => "usage",
+            Self::MetricsUnavailable => "metrics_unavailable",
+        }
+    }
+}
+
 /// A failure meant for the person: one sentence that says what, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]

@@ -1,3 +1,255 @@
 //! The request path: receive → first sight? → principal → intent → permission → handler → reply.
 
+pub mod ask;
+pub mod cards;
 pub mod intent;
+pub mod outbox;
+pub mod receive;
+mod people;
+mod scope;
+
+use std::{sync::Arc, time::Instant};
+
+use chat::{Card, Inbound, Origin};
+use serde::Serialize;
+
+use crate::{
+    access::{Permission, Principal, Refusal, RefusalKind},
+    app::App,
+    metrics::{Fleet, MetricsError, Unit},
+    store::StoreError,
+};
+use ask::Asking;
+use intent::{Intent, Interpretation, interpret};
+
+/// Answers people.
+#[derive(Clone)]
+pub struct Bot {
+    app: Arc<App>,
+}
+
+/// Everything that came of one event.
+pub struct Reply {
+    /// What was understood.
+    pub intent: Intent,
+    /// What is shown.
+    pub card: Card,
+    /// The answer behind the card, or why there is none.
+    pub outcome: Result<Answer, Refusal>,
+}
+
+/// An answer with what it rests on.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// What is shown.
+    pub card: Card,
+    /// Where its numbers come from.
+    pub evidence: Vec<Evidence>,
+    /// Who found the words.
+    pub source: Source,
+}
+
+/// Who found the words of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Fixed rules.
+    #[default]
+    Rules,
+}
+
+/// A query and what it gave: every number shown has one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// As asked of the metrics source.
+    pub query: String,
+    /// The moment the numbers are of.
+    pub at: chrono::DateTime<chrono::Utc>,
+    /// How old the answer was when it was used, if it came from the cache.
+    pub cached_seconds: Option<u64>,
+    /// The numbers used.
+    pub values: Vec<EvidenceValue>,
+}
+
+/// One number of an [`Evidence`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EvidenceValue {
+    /// Of which host.
+    pub host: String,
+    /// Of which part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// The number; `null` in JSON when it is not finite.
+    pub value: f64,
+    /// What it is in.
+    pub unit: Unit,
+}
+
+/// Why a handler gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Meant for the person.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The metrics source did not answer.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A picture could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] crate::chart::ChartError),
+}
+
+impl Bot {
+    /// A bot of these parts.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// The parts it is made of.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Answers one event. Never fails: what went wrong is in the reply. `chart` asks for a picture
+    /// whatever the words were.
+    #[tracing::instrument(name = "inbound", skip_all, fields(event.id = %event.id, event.from = %event.from))]
+    pub async fn answer(&self, event: &Inbound, chart: bool) -> Reply {
+        let started = Instant::now();
+        let (intent, outcome) = self.consider(event, chart).await;
+        let outcome = outcome.map_err(|failure| self.explain(failure));
+        let (card, label) = match &outcome {
+            Ok(answer) => (answer.card.clone(), "answered"),
+            Err(refusal) => (cards::refusal(refusal), "refused"),
+        };
+        let meters = &self.app.meters;
+        meters.answers.with_label_values(&[intent.name(), label]).inc();
+        meters.answer_seconds.observe(started.elapsed().as_secs_f64());
+        Reply { intent, card, outcome }
+    }
+
+    async fn consider(&self, event: &Inbound, chart: bool) -> (Intent, Result<Answer, Failure>) {
+        // Without a metrics source the fleet is empty, but help and access still work.
+        let (fleet, down) = match self.app.metrics.fleet().await {
+            Ok(fleet) => (fleet, None),
+            Err(error) => (Arc::default(), Some(error)),
+        };
+        let interpretation = interpret(event, &fleet, self.app.now());
+        let intent = interpretation.intent.clone();
+        let outcome = self.carry_out(event, interpretation, &fleet, down, chart).await;
+        (intent, outcome)
+    }
+
+    async fn carry_out(
+        &self,
+        event: &Inbound,
+        interpretation: Interpretation,
+        fleet: &Fleet,
+        down: Option<MetricsError>,
+        chart: bool,
+    ) -> Result<Answer, Failure> {
+        let Interpretation { intent, notes, unknown_hosts, usage } = interpretation;
+        let principal = self.app.store.principal(&event.from, &event.display_name).await?;
+        let principal = self.with_console_role(principal);
+        let hosts = scope::permitted(&principal, &intent, fleet)?;
+        if let Some(usage) = usage {
+            return Err(Refusal::new(RefusalKind::Usage, usage).into());
+        }
+        if intent.needs_metrics()
+            && let Some(error) = down
+        {
+            return Err(error.into());
+        }
+        if let Some(unknown) = unknown_hosts.first() {
+            return Err(cards::unknown_host(unknown, fleet).into());
+        }
+        let asking = Asking { app: &self.app, fleet, hosts, chart };
+        let mut answer = match &intent {
+            Intent::Metric { .. } => asking.metric(&intent).await?,
+            Intent::Forecast { metric, .. } => asking.forecast(*metric).await?,
+            Intent::Status { .. } => asking.status().await?,
+            Intent::Query { promql } => asking.query(promql).await?,
+            Intent::Help {} => cards::help(principal.best_role(), fleet).into(),
+            Intent::Unknown {} => cards::not_understood(principal.best_role()).into(),
+            Intent::Whoami {} => cards::whoami(&principal, &event.display_name).into(),
+            Intent::Link { code, confirmed } => {
+                let confirmed = *confirmed && !event.edited && event.origin != Origin::Overheard;
+                self.link(&principal, code.as_deref(), confirmed).await?.into()
+            }
+            Intent::Grant { role, user, environment } => {
+                self.grant(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()
+            }
+            Intent::Revoke { role, user, environment } => {
+                self.revoke(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()
+            }
+            Intent::Anomalies { .. }
+            | Intent::Incidents { .. }
+            | Intent::Incident { .. }
+            | Intent::Acknowledge { .. }
+            | Intent::Silence { .. }
+            | Intent::Resolve { .. }
+            | Intent::Remediate { .. }
+            | Intent::Approve { .. }
+            | Intent::Reject { .. }
+            | Intent::Approvals {}
+            | Intent::Executions { .. }
+            | Intent::Logs { .. }
+            | Intent::Runbooks {} => return Err(cards::not_available(&intent).into()),
+        };
+        cards::show_reading(&mut answer.card, &notes);
+        Ok(answer)
+    }
+
+    /// The operating-system user at the console has the configured role without a grant.
+    fn with_console_role(&self, mut principal: Principal) -> Principal {
+        if principal.identity == crate::people::console_user() {
+            let id = principal.id.clone().unwrap_or_else(|| {
+                crate::access::PrincipalId(principal.identity.to_string())
+            });
+            principal.bindings.push(crate::access::RoleBinding {
+                principal: id.clone(),
+                role: self.app.config.access.console_role,
+                environment: None,
+            });
+            principal.id = Some(id);
+        }
+        principal
+    }
+
+    /// The one place where a failure becomes a sentence.
+    fn explain(&self, failure: Failure) -> Refusal {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Metrics(error) => {
+                self.app.meters.metrics_failures.inc();
+                tracing::warn!(%error, "the metrics source did not answer");
+                cards::metrics_unavailable(&error, self.app.now())
+            }
+            Failure::Store(error) => {
+                self.app.meters.store_failures.inc();
+                tracing::error!(%error, "the database did not answer");
+                Refusal::new(RefusalKind::NotAvailable, error.to_string())
+            }
+            Failure::Chart(error) => {
+                tracing::error!(%error, "a picture could not be drawn");
+                Refusal::new(RefusalKind::NotAvailable, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<Card> for Answer {
+    fn from(card: Card) -> Self {
+        Self { card, ..Self::default() }
+    }
+}
+
+impl Intent {
+    /// Whether it can only be answered with numbers.
+    fn needs_metrics(&self) -> bool {
+        self.permission() == Permission::RawQuery
+            || matches!(self, Self::Metric { .. } | Self::Forecast { .. } | Self::Status { .. })
+    }
+}

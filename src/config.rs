@@ -4,13 +4,13 @@
 //! only reader of the process environment.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use figment::{
-    Figment, Profile,
+    Figment, Profile, Provider,
     error::Kind,
     providers::{Env, Format, Toml},
     value::{Dict, Value},
@@ -99,8 +99,8 @@ pub struct Thresholds {
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
     /// `sqlite:PATH` or `postgres://…`; empty is SQLite in the platform's data directory.
-    #[serde(serialize_with = "masked")]
-    pub url: SecretString,
+    #[serde(serialize_with = "masked", skip_serializing_if = "Option::is_none")]
+    pub url: Option<SecretString>,
 }
 
 /// The local HTTP endpoint.
@@ -226,8 +226,8 @@ impl Config {
 
     /// The database's address, with the default filled in.
     pub fn store_url(&self) -> Result<SecretString, ConfigError> {
-        if !self.store.url.expose_secret().is_empty() {
-            return Ok(self.store.url.clone());
+        if let Some(url) = self.store.url.as_ref().filter(|url| !url.expose_secret().is_empty()) {
+            return Ok(url.clone());
         }
         let path = directories()
             .map(|dirs| dirs.data_dir().join("smartcloudops.db"))
@@ -261,18 +261,33 @@ pub fn default_file() -> Option<PathBuf> {
     directories().map(|dirs| dirs.config_dir().join("smartcloudops.toml"))
 }
 
-/// The platform's folder for the console's history.
-pub fn console_history_file() -> Option<PathBuf> {
-    directories().map(|dirs| dirs.data_dir().join("console-history.txt"))
+/// The platform's folder for what is kept: the embedded database, the console's history, pictures.
+pub fn data_directory() -> Option<PathBuf> {
+    directories().map(|dirs| dirs.data_dir().to_owned())
 }
 
 fn directories() -> Option<directories::ProjectDirs> {
     directories::ProjectDirs::from("", "", "smartcloudops")
 }
 
-/// Serializes a secret for people's eyes: whether it is set, never what it is.
-pub fn masked<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if secret.expose_secret().is_empty() { "" } else { "********" })
+/// What stands for a secret where it is shown.
+const MASK: &str = "********";
+
+/// Serializes a secret for people's eyes: that it is set, never what it is.
+pub fn masked<S: Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let set = secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+    serializer.serialize_str(if set { MASK } else { "" })
+}
+
+/// Serializes secrets by name for people's eyes.
+pub fn masked_values<S: Serializer>(
+    secrets: &BTreeMap<String, SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.keys().map(|name| (name, MASK)))
 }
 
 /// Replaces `KEY_file` by the trimmed content of the file it names.
@@ -380,7 +395,7 @@ mod tests {
         std::fs::write(file.path(), "postgres://bot:hunter2@db/ops\n").unwrap();
         let text = format!("[store]\nurl_file = '{}'", file.path().display());
         let config = Config::parse(&text).unwrap();
-        assert_eq!(config.store.url.expose_secret(), "postgres://bot:hunter2@db/ops");
+        assert_eq!(config.store.url.as_ref().unwrap().expose_secret(), "postgres://bot:hunter2@db/ops");
         let shown = config.shown().unwrap();
         assert!(!shown.contains("hunter2") && shown.contains("********"), "{shown}");
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -1,4 +1,7 @@
 //! Smart CloudOps AI: a ChatOps bot for cloud operations.
+//!
+//! `docs/ARCHITECTURE.md` is the map. Pure: [`access`], [`bot::intent`], [`bot::cards`], [`chart`],
+//! [`format`]. I/O at the edges: [`store`], [`metrics`], [`http`], [`serve`].
 #![cfg_attr(
     test,
     allow(
@@ -10,8 +13,18 @@
 )]
 
 pub mod access;
+pub mod app;
 pub mod bot;
 pub mod chart;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod format;
+pub mod http;
+pub mod meters;
 pub mod metrics;
+pub mod people;
+pub mod sampling;
+pub mod serve;
 pub mod store;
+pub mod telemetry;

@@ -3,13 +3,18 @@
 //! The words here (signal, stat, window, fleet, reading) are shared by the intent grammar, which
 //! asks, and by the two sources, which answer: [`prometheus`] and [`host`].
 
+mod error;
 mod fleet;
+pub mod forecast;
 pub mod host;
 pub mod prometheus;
 pub mod promql;
+mod source;
 mod window;
 
+pub use error::MetricsError;
 pub use fleet::{Fleet, Host};
+pub use source::{Metrics, SourceCheck};
 pub use window::{ParseWindowError, Window};
 
 use std::{fmt, time::Duration};

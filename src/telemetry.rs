@@ -1,6 +1,6 @@
 //! Logs: JSON in daily files, and lines for people on standard error.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use tracing_appender::{
     non_blocking::WorkerGuard,
@@ -24,10 +24,10 @@ pub enum Screen {
 
 /// Why logs cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write logs to {directory}: {source}; set `log.directory` to a folder you may write")]
+#[error("cannot write logs to {directory}: {reason}; set `log.directory` to a folder you may write")]
 pub struct TelemetryError {
     directory: String,
-    source: InitError,
+    reason: String,
 }
 
 /// Starts logging for this process. Keep the guard: dropping it writes what is still buffered.
@@ -36,13 +36,15 @@ pub fn start(
     directory: &Path,
     screen: Screen,
 ) -> Result<WorkerGuard, TelemetryError> {
+    let refuse = |reason: String| TelemetryError { directory: directory.display().to_string(), reason };
+    std::fs::create_dir_all(directory).map_err(|error: io::Error| refuse(error.to_string()))?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("smartcloudops")
         .filename_suffix("log")
         .max_log_files(config.keep_days)
         .build(directory)
-        .map_err(|source| TelemetryError { directory: directory.display().to_string(), source })?;
+        .map_err(|error: InitError| refuse(error.to_string()))?;
     let (writer, guard) = tracing_appender::non_blocking(files);
     let file = tracing_subscriber::fmt::layer().json().with_writer(writer);
     let lines = match screen {

@@ -34,7 +34,7 @@ pub struct ConsoleConfig {
     /// Unique per process, so that message ids never repeat.
     pub run: String,
     /// Where times come from.
-    pub now: fn() -> DateTime<Utc>,
+    pub clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
 }
 
 /// The terminal.
@@ -100,7 +100,7 @@ impl Console {
             origin: Origin::Addressed,
             edited: false,
             assurance: Assurance::Authenticated,
-            at: (self.config.now)(),
+            at: (self.config.clock)(),
         }
     }
 

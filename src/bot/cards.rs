@@ -1,0 +1,105 @@
+//! Domain values → cards: every sentence a person reads is written here. Pure.
+
+mod help;
+mod numbers;
+mod people;
+
+pub use help::{first_screen, help, not_understood};
+pub(super) use numbers::{
+    MetricCard, MissingHost, forecast, metric, picture_alt, place, query, soonest, status,
+    thresholds,
+};
+pub use people::{granted, revoked};
+pub(super) use people::{link_code, link_question, linked, whoami};
+
+use chat::{Block, Card, Tone};
+use chrono::DateTime;
+use chrono_tz::Tz;
+
+use crate::{
+    access::{Refusal, RefusalKind},
+    bot::intent::{Intent, UnknownHost},
+    metrics::{Fleet, MetricsError},
+};
+
+/// A refusal as people see it.
+pub fn refusal(refusal: &Refusal) -> Card {
+    let tone = match refusal.kind {
+        RefusalKind::MetricsUnavailable => Tone::Bad,
+        _ => Tone::Warning,
+    };
+    let (title, rest) = first_sentence(&refusal.message);
+    let card = Card::titled(title).tone(tone);
+    if rest.is_empty() { card } else { card.line(rest) }
+}
+
+/// Splits after the first full stop that ends a sentence, so that the title stands alone.
+fn first_sentence(text: &str) -> (&str, &str) {
+    match text.find(". ") {
+        Some(end) if end < 150 => (&text[..end], &text[end + 2..]),
+        _ => (text.trim_end_matches('.'), ""),
+    }
+}
+
+/// There is no such host; these names are near.
+pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet) -> Refusal {
+    let remedy = if fleet.hosts().is_empty() {
+        "The metrics source knows no hosts at all: `smartcloudops doctor` says why.".to_owned()
+    } else if unknown.nearest.is_empty() {
+        "Say `status` to see the hosts there are.".to_owned()
+    } else {
+        format!("The nearest names are {}.", unknown.nearest.join(", "))
+    };
+    Refusal::new(
+        RefusalKind::UnknownHost,
+        format!("There is no host `{}`. {remedy}", unknown.name),
+    )
+}
+
+/// The metrics source did not answer.
+pub(super) fn metrics_unavailable(error: &MetricsError, now: DateTime<Tz>) -> Refusal {
+    Refusal::new(
+        RefusalKind::MetricsUnavailable,
+        format!("It is {} and {error}", now.format("%H:%M")),
+    )
+}
+
+/// A part of the product that does not exist yet.
+pub(super) fn not_available(intent: &Intent) -> Refusal {
+    let (what, meanwhile) = match intent {
+        Intent::Anomalies { .. } => ("Finding anomalies", "Ask for the numbers themselves, for example `cpu last 24h`."),
+        Intent::Incidents { .. }
+        | Intent::Incident { .. }
+        | Intent::Acknowledge { .. }
+        | Intent::Silence { .. }
+        | Intent::Resolve { .. } => ("Keeping incidents", "Say `status` to see how the hosts are."),
+        Intent::Logs { .. } => ("Reading logs", "Read them on the host itself for now."),
+        _ => ("Running actions", "Nothing was run; do it by hand for now."),
+    };
+    Refusal::new(
+        RefusalKind::NotAvailable,
+        format!("{what} is not available yet. I understood you, but this version cannot do it. {meanwhile}"),
+    )
+}
+
+/// Puts how the words were read above the answer.
+pub(super) fn show_reading(card: &mut Card, notes: &[String]) {
+    if !notes.is_empty() {
+        card.blocks.insert(0, Block::Note(notes.join(" ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_of_a_refusal_stands_alone() {
+        let card = refusal(&Refusal::new(
+            RefusalKind::UnknownHost,
+            "There is no host `wbe-9`. The nearest names are web-1, web-2.",
+        ));
+        assert_eq!(card.title, "There is no host `wbe-9`");
+        assert_eq!(card.blocks, [Block::Text("The nearest names are web-1, web-2.".into())]);
+    }
+}

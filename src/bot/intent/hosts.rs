@@ -1,0 +1,592 @@
+//! Which hosts the words name. A name that is not in the fleet stays as it was written: no host is
+//! guessed, and no character is dropped to make a name fit.
+
+use std::borrow::Cow;
+
+use crate::metrics::Fleet;
+
+use super::{
+    UnknownHost,
+    lexicon::{self, Word},
+    tokens::Token,
+};
+
+/// How freely names are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A question: a mistyped name may be corrected, and the correction is shown.
+    Question,
+    /// A question about logs: "logs for nginx" names a service.
+    Logs,
+    /// Something changes: names are taken exactly or not at all.
+    Effect,
+}
+
+impl Reading {
+    fn corrects(self) -> bool {
+        self != Self::Effect
+    }
+}
+
+/// The hosts that a text names.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    /// Names in the fleet, sorted, and names as written that are not in it.
+    pub names: Vec<String>,
+    /// Names that are not in the fleet.
+    pub unknown: Vec<UnknownHost>,
+    /// Corrections to show back.
+    pub notes: Vec<String>,
+    /// "all hosts" was said.
+    pub all: bool,
+    /// "this machine" was said.
+    pub here: bool,
+    /// A host was named by its own name.
+    pub by_name: bool,
+    environments: Vec<usize>,
+    groups: Vec<usize>,
+    picked: Vec<usize>,
+    excluded: Vec<usize>,
+    narrowed: bool,
+    /// How the groups and environments were written.
+    written: Vec<String>,
+}
+
+/// Takes the hosts out of the words.
+pub(super) fn take(tokens: &mut [Token<'_>], fleet: &Fleet, reading: Reading) -> Hosts {
+    let mut hosts = Hosts::default();
+    // Whether the next word stands where a host stands, after "on" or "host" or in a list.
+    let mut expecting = false;
+    let mut excluding = false;
+    let mut at = 0;
+    while at < tokens.len() {
+        let token = tokens[at];
+        if token.used {
+            at += 1;
+            expecting &= token.comma;
+            continue;
+        }
+        let place = Place { at, expecting, excluding };
+        if let Some(taken) = hosts.read(tokens, place, fleet, reading) {
+            for token in &mut tokens[at..at + taken] {
+                token.used = true;
+            }
+            at += taken;
+            // A list may go on; whatever is not a host ends it.
+            let last = tokens[at - 1];
+            expecting = last.comma
+                || tokens.get(at).is_some_and(|next| matches!(next.word, Some(Word::And)));
+            continue;
+        }
+        match token.word {
+            Some(Word::Preposition) => {
+                expecting =
+                    reading != Reading::Logs || !matches!(token.text, "for" | "of" | "from");
+            }
+            Some(Word::Host(_)) => expecting = true,
+            Some(Word::Except) => {
+                expecting = true;
+                excluding = true;
+            }
+            Some(Word::Article | Word::And | Word::All) => {}
+            Some(Word::This) => {
+                hosts.here |= is_here(tokens, at);
+            }
+            _ => expecting = false,
+        }
+        hosts.all |= token.word == Some(Word::All);
+        at += 1;
+    }
+    hosts.finish(fleet);
+    hosts
+}
+
+/// "here", "localhost", "this machine", but not "this week".
+fn is_here(tokens: &[Token<'_>], at: usize) -> bool {
+    matches!(tokens[at].text, "here" | "localhost")
+        || tokens.get(at + 1).is_some_and(|next| matches!(next.word, Some(Word::Host(_))))
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    expecting: bool,
+    excluding: bool,
+}
+
+impl Hosts {
+    /// Whether anything was said about where.
+    pub fn is_none(&self) -> bool {
+        self.names.is_empty() && !self.all && !self.here
+    }
+
+    /// Adds a host that was named explicitly, as in `host=web-1`.
+    pub fn name(&mut self, text: &str, raw: &str, fleet: &Fleet, reading: Reading) {
+        if matches!(text, "*" | "all") {
+            self.all = true;
+        } else if let Some(position) = position(fleet, text) {
+            self.by_name = true;
+            self.picked.push(position);
+        } else if let Some(positions) = glob(fleet, text) {
+            self.add_group(positions, text);
+        } else if let Some(positions) = group(fleet, text) {
+            self.add_group(positions.to_vec(), text);
+        } else if matches!(text, "localhost" | "here" | "this") {
+            self.here = true;
+        } else if let Some(position) = self.corrected(text, raw, fleet, reading) {
+            self.picked.push(position);
+        } else {
+            self.unknown(raw, fleet);
+        }
+        self.finish(fleet);
+    }
+
+    /// Tries to read a host at this word: how many words it takes.
+    fn read(
+        &mut self,
+        tokens: &[Token<'_>],
+        place: Place,
+        fleet: &Fleet,
+        reading: Reading,
+    ) -> Option<usize> {
+        let Place { at, expecting, excluding } = place;
+        let token = &tokens[at];
+        let text = token.text;
+        if !text.is_ascii() || text.bytes().any(|byte| byte.is_ascii_control()) {
+            return self.read_strange(token, expecting, fleet);
+        }
+        // An ordinary word names a host only where a host stands.
+        let ordinary = token.word.is_some() && !(expecting && token.word != Some(Word::Article));
+        if !ordinary && let Some(position) = position(fleet, text) {
+            return Some(self.pick(tokens, at, position, excluding, fleet));
+        }
+        if let Some(positions) = glob(fleet, text) {
+            if positions.is_empty() {
+                self.unknown(token.raw, fleet);
+            } else {
+                self.add(positions, text, excluding);
+            }
+            return Some(1);
+        }
+        if let Some(taken) = self.read_group(tokens, place, fleet, reading) {
+            return Some(taken);
+        }
+        if token.word.is_some() || lexicon::number(text, None).is_some() {
+            return None;
+        }
+        // "web 1"
+        if let Some(next) = tokens.get(at + 1)
+            && fleet.group(text).is_some()
+            && lexicon::number(next.text, None).is_some()
+        {
+            let joined = format!("{text}-{}", next.text);
+            if reading.corrects()
+                && let Some(position) = position(fleet, &joined)
+            {
+                self.notes.push(format!("I read `{text} {}` as {joined}.", next.text));
+                self.by_name = true;
+                self.add(vec![position], &joined, excluding);
+                return Some(2);
+            }
+        }
+        let looks = looks_like_a_host(text, fleet);
+        let placed = expecting && can_be_a_name(text) && lexicon::correct(text).is_none();
+        // "the mail servers", when there are none
+        let described = token.word.is_none()
+            && tokens.get(at + 1).is_some_and(|next| matches!(next.word, Some(Word::Host(_))))
+            && can_be_a_name(text)
+            && lexicon::correct(text).is_none()
+            && !text.ends_with("est");
+        if !looks && !placed && !described {
+            return None;
+        }
+        if let Some(position) = self.corrected(text, token.raw, fleet, reading) {
+            self.by_name = true;
+            self.add(vec![position], text, excluding);
+        } else if reading.corrects()
+            && let Some(name) = near_group(fleet, text)
+        {
+            let positions = fleet.group(name).unwrap_or_default().to_vec();
+            self.notes.push(format!("I read `{text}` as {name}."));
+            self.add(positions, name, excluding);
+        } else if reading == Reading::Logs && !looks && !placed {
+            return None;
+        } else {
+            self.unknown(token.raw, fleet);
+        }
+        Some(1)
+    }
+
+    /// A word with characters outside ASCII, or with invisible ones: never one of our names.
+    fn read_strange(&mut self, token: &Token<'_>, expecting: bool, fleet: &Fleet) -> Option<usize> {
+        if let Some(position) = position(fleet, &token.raw.to_lowercase()) {
+            self.by_name = true;
+            self.picked.push(position);
+            return Some(1);
+        }
+        let plain = token.text.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        let letters = token.text.chars().any(char::is_alphanumeric);
+        let joined =
+            token.text.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
+        if (plain && joined) || (letters && (expecting || joined)) {
+            self.unknown(token.raw, fleet);
+            return Some(1);
+        }
+        // Emoji and decoration.
+        (!letters).then_some(1)
+    }
+
+    /// "the workers", "db hosts", "in staging".
+    fn read_group(
+        &mut self,
+        tokens: &[Token<'_>],
+        place: Place,
+        fleet: &Fleet,
+        reading: Reading,
+    ) -> Option<usize> {
+        let token = &tokens[place.at];
+        let before = place.at.checked_sub(1).map(|before| tokens[before]);
+        let in_place =
+            place.expecting || before.is_some_and(|before| before.word == Some(Word::In));
+        let noun =
+            tokens.get(place.at + 1).is_some_and(|next| matches!(next.word, Some(Word::Host(_))));
+        if token.word.is_some() && !noun && !in_place {
+            return None;
+        }
+        if matches!(token.word, Some(Word::Article | Word::All | Word::Host(_) | Word::Filler)) {
+            return None;
+        }
+        let (positions, is_environment) = if let Some(positions) = group(fleet, token.text) {
+            (positions, false)
+        } else if let Some(positions) = environment(fleet, token.text) {
+            (positions, true)
+        } else if KNOWN_ENVIRONMENTS.iter().any(|names| names.contains(&token.text))
+            && token.word.is_none()
+            && (noun || in_place)
+        {
+            self.unknown(token.raw, fleet);
+            return Some(1);
+        } else {
+            return None;
+        };
+        // "cpu of database disk": a bare group name is fine in a question, but an effect needs
+        // "the web servers" or "workers", so that a service's name is never a group of hosts.
+        let plural = !is_environment && fleet.group(token.text).is_none();
+        if reading == Reading::Effect && !noun && !plural && !in_place {
+            return None;
+        }
+        if place.excluding {
+            self.excluded.extend(positions);
+        } else if is_environment {
+            self.narrowed = true;
+            self.environments.extend(positions);
+            self.written.push(token.raw.to_owned());
+        } else {
+            self.add_group(positions.to_vec(), token.raw);
+        }
+        Some(1 + usize::from(noun))
+    }
+
+    /// One host, or a range that begins with it: "web-1 to web-3".
+    fn pick(
+        &mut self,
+        tokens: &[Token<'_>],
+        at: usize,
+        position: usize,
+        excluding: bool,
+        fleet: &Fleet,
+    ) -> usize {
+        if let (Some(to), Some(end)) = (tokens.get(at + 1), tokens.get(at + 2))
+            && matches!(to.text, "to" | "through" | "thru" | "until" | "-")
+            && let Some(names) = range(&fleet.hosts()[position].name, end.text)
+        {
+            self.by_name = true;
+            for name in names {
+                match self::position(fleet, &name) {
+                    Some(position) => self.add(vec![position], &name, excluding),
+                    None => self.unknown(&name, fleet),
+                }
+            }
+            return 3;
+        }
+        self.by_name = true;
+        self.add(vec![position], tokens[at].text, excluding);
+        1
+    }
+
+    fn add(&mut self, positions: Vec<usize>, _written: &str, excluding: bool) {
+        if excluding {
+            self.excluded.extend(positions);
+        } else {
+            self.picked.extend(positions);
+        }
+    }
+
+    fn add_group(&mut self, positions: Vec<usize>, written: &str) {
+        self.narrowed = true;
+        self.groups.extend(positions);
+        self.written.push(written.to_owned());
+    }
+
+    fn unknown(&mut self, raw: &str, fleet: &Fleet) {
+        let name: String = chat::escape_invisible(&escape_mixed(raw)).chars().take(80).collect();
+        if self.unknown.iter().all(|known| known.name != name) {
+            let nearest = fleet.nearest(raw, 3);
+            self.unknown.push(UnknownHost { name, nearest });
+        }
+    }
+
+    /// The one host that a mistyped name can only mean. Digits are never corrected: `web-9` is not
+    /// a typo of `web-1` but another machine.
+    fn corrected(
+        &mut self,
+        text: &str,
+        raw: &str,
+        fleet: &Fleet,
+        reading: Reading,
+    ) -> Option<usize> {
+        if !reading.corrects() || !text.is_ascii() || text.len() < 3 || text.len() > 80 {
+            return None;
+        }
+        let allowed = if text.len() >= 8 { 2 } else { 1 };
+        let digits = |name: &str| name.bytes().filter(u8::is_ascii_digit).collect::<Vec<_>>();
+        let wanted = digits(text);
+        let mut found = None;
+        for (position, host) in fleet.hosts().iter().enumerate() {
+            if host.name.len().abs_diff(text.len()) > allowed {
+                continue;
+            }
+            let name = host.name.to_ascii_lowercase();
+            if digits(&name) == wanted && strsim::osa_distance(&name, text) <= allowed {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(position);
+            }
+        }
+        let position = found?;
+        self.notes.push(format!("I read `{raw}` as {}.", fleet.hosts()[position].name));
+        Some(position)
+    }
+
+    /// Turns what was collected into sorted names.
+    fn finish(&mut self, fleet: &Fleet) {
+        let mut positions = std::mem::take(&mut self.picked);
+        let groups = std::mem::take(&mut self.groups);
+        let environments = std::mem::take(&mut self.environments);
+        let narrowed = if groups.is_empty() && (self.written.len() < 2 || !environments.is_empty())
+        {
+            environments
+        } else if environments.is_empty() {
+            groups
+        } else {
+            groups.into_iter().filter(|position| environments.contains(position)).collect()
+        };
+        if self.narrowed && narrowed.is_empty() {
+            // No host fits: an empty list would mean all of them.
+            let written = self.written.join(" ");
+            self.unknown(&written, fleet);
+        }
+        positions.extend(narrowed);
+        let excluded = std::mem::take(&mut self.excluded);
+        if !excluded.is_empty() {
+            if positions.is_empty() && self.unknown.is_empty() {
+                positions = (0..fleet.hosts().len()).collect();
+            }
+            positions.retain(|position| !excluded.contains(position));
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        self.narrowed = false;
+        self.names
+            .extend(positions.into_iter().map(|position| fleet.hosts()[position].name.clone()));
+        self.names.extend(self.unknown.iter().map(|unknown| unknown.name.clone()));
+        self.names.sort();
+        self.names.dedup();
+    }
+}
+
+/// The position of the host with exactly this name, with or without a port.
+fn position(fleet: &Fleet, text: &str) -> Option<usize> {
+    let host = fleet.find(text).or_else(|| {
+        let (name, port) = text.rsplit_once(':')?;
+        port.bytes().all(|byte| byte.is_ascii_digit()).then(|| fleet.find(name))?
+    })?;
+    fleet.hosts().binary_search_by(|other| other.name.cmp(&host.name)).ok()
+}
+
+/// The hosts that a pattern with `*` matches; `None` when it is no pattern.
+fn glob(fleet: &Fleet, text: &str) -> Option<Vec<usize>> {
+    if !text.contains('*') || text.len() < 2 || text.len() > 80 {
+        return None;
+    }
+    let parts: Vec<&str> = text.split('*').collect();
+    if parts.len() > 8 {
+        return None;
+    }
+    let matches = |name: &str| {
+        let mut rest = name;
+        for (index, part) in parts.iter().enumerate() {
+            if index == 0 {
+                let Some(after) = rest.strip_prefix(part) else { return false };
+                rest = after;
+            } else if index == parts.len() - 1 {
+                return rest.ends_with(part);
+            } else {
+                let Some(at) = rest.find(part) else { return false };
+                rest = &rest[at + part.len()..];
+            }
+        }
+        true
+    };
+    Some(
+        fleet
+            .hosts()
+            .iter()
+            .enumerate()
+            .filter(|(_, host)| matches(&host.name.to_lowercase()))
+            .map(|(position, _)| position)
+            .collect(),
+    )
+}
+
+/// The group that a word names, in the singular or plural.
+fn group<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
+    if let Some(positions) = fleet.group(text) {
+        return Some(positions);
+    }
+    let bare: Cow<'_, str> = match text {
+        "database" | "databases" => "db".into(),
+        "worker" | "workers" => "worker".into(),
+        "website" | "websites" | "frontend" | "frontends" => "web".into(),
+        _ => {
+            let mut stem = text;
+            for ending in ["servers", "server", "hosts", "nodes", "boxes", "machines", "s"] {
+                if let Some(shorter) = stem.strip_suffix(ending) {
+                    stem = shorter;
+                    break;
+                }
+            }
+            if stem.len() == text.len() || stem.len() < 2 {
+                return None;
+            }
+            stem.trim_end_matches('-').into()
+        }
+    };
+    fleet.group(&bare)
+}
+
+/// The group that a mistyped word can only mean.
+fn near_group<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f str> {
+    if text.len() < 5 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
+    let stem = text.strip_suffix('s').unwrap_or(text);
+    let mut near = fleet.group_names().filter(|name| {
+        name.len() >= 4
+            && (strsim::osa_distance(name, stem) <= 1 || strsim::osa_distance(name, text) <= 1)
+    });
+    let first = near.next()?;
+    near.next().is_none().then_some(first)
+}
+
+const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
+    &["prod", "production", "prd"],
+    &["staging", "stage", "stg"],
+    &["dev", "development"],
+    &["test", "testing"],
+    &["qa"],
+    &["uat"],
+];
+
+/// The environment that a word names.
+fn environment<'f>(fleet: &'f Fleet, text: &str) -> Option<&'f [usize]> {
+    fleet.environment(text).or_else(|| {
+        let names = KNOWN_ENVIRONMENTS.iter().find(|names| names.contains(&text))?;
+        names.iter().find_map(|name| fleet.environment(name))
+    })
+}
+
+/// The names from one to the other, when both count the same thing.
+fn range(from: &str, to: &str) -> Option<Vec<String>> {
+    let from = from.to_ascii_lowercase();
+    let split = |name: &str| {
+        let letters = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        name[letters..].parse::<u32>().ok().map(|number| (letters, number))
+    };
+    let (letters, first) = split(&from)?;
+    let (other, last) = split(to)?;
+    if to[..other] != from[..letters] && other != 0 || last < first || last - first > 100 {
+        return None;
+    }
+    Some((first..=last).map(|number| format!("{}{number}", &from[..letters])).collect())
+}
+
+/// Whether a word that is no host has the shape of one.
+fn looks_like_a_host(text: &str, fleet: &Fleet) -> bool {
+    let bytes = text.as_bytes();
+    if !bytes.first().is_some_and(u8::is_ascii_alphanumeric) || bytes.len() < 3 {
+        return false;
+    }
+    if !bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'))
+    {
+        return false;
+    }
+    let letters = bytes.iter().any(u8::is_ascii_alphabetic);
+    let digits = bytes.iter().any(u8::is_ascii_digit);
+    let separators = bytes.iter().filter(|byte| matches!(byte, b'-' | b'.' | b'_')).count();
+    if !letters {
+        // An address.
+        return bytes.iter().filter(|byte| **byte == b'.').count() == 3;
+    }
+    if digits && separators > 0 && bytes[0].is_ascii_alphabetic() {
+        // "inc-12" is an incident.
+        return !is_incident_id(text);
+    }
+    let head = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    if head.len() < 2 || head.len() == text.len() {
+        return false;
+    }
+    let like =
+        |name: &str| name == head || (name.len() > 2 && strsim::osa_distance(name, head) <= 1);
+    (digits || separators > 0) && head.len() <= 20 && fleet.group_names().any(like)
+}
+
+/// `inc-12`, in lower case.
+pub(super) fn is_incident_id(text: &str) -> bool {
+    ["inc-", "inc", "incident-"].iter().any(|prefix| {
+        text.strip_prefix(prefix).is_some_and(|rest| {
+            !rest.is_empty() && rest.len() <= 12 && rest.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
+/// Letters, digits and the separators of host names, beginning with a letter or digit.
+fn can_be_a_name(text: &str) -> bool {
+    text.len() >= 2
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+        && !text.as_bytes()[0].is_ascii_digit()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'))
+}
+
+/// Shows letters of other scripts by their number where Latin letters stand beside them, so that
+/// a look-alike can be seen.
+fn escape_mixed(raw: &str) -> Cow<'_, str> {
+    let latin = raw.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if !latin || raw.is_ascii() {
+        return Cow::Borrowed(raw);
+    }
+    let mut out = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        if c.is_ascii() || !c.is_alphanumeric() || ('\u{c0}'..='\u{24f}').contains(&c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+    }
+    Cow::Owned(out)
+}

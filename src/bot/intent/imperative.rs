@@ -1,0 +1,262 @@
+//! May this text act? Only a plain imperative may: one sentence, in the speaker's own voice, here
+//! and now. Everything that could be something else is read as something else.
+
+use chat::{Inbound, Origin};
+
+use super::{
+    lexicon::Word,
+    tokens::{Marks, Text, Token},
+};
+
+/// What an imperative asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// Restart a service or a host.
+    Restart,
+    /// Restart a host.
+    Reboot,
+    /// Start a host.
+    Start,
+    /// Stop a host.
+    Stop,
+    /// Change how many hosts a group has.
+    Scale,
+    /// "add 2 workers".
+    Add,
+    /// "remove 2 workers", "remove operator from …".
+    Remove,
+    /// Delete what may be deleted on a disk.
+    Free,
+    /// Let a request run.
+    Approve,
+    /// Refuse a request.
+    Reject,
+    /// Give a role.
+    Grant,
+    /// Take a role away.
+    Revoke,
+    /// Take an incident.
+    Acknowledge,
+    /// Stop alerting.
+    Silence,
+    /// Close an incident.
+    Resolve,
+}
+
+impl Verb {
+    /// Whether the word is a verb of this bot and of little else, so that a text that begins with
+    /// it is a request even where its arguments are not understood.
+    pub fn is_strong(self) -> bool {
+        !matches!(self, Self::Start | Self::Stop | Self::Add | Self::Remove | Self::Free)
+    }
+}
+
+/// Where a request begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    /// The verb.
+    pub verb: Verb,
+    /// The first word after it.
+    pub rest: usize,
+    /// The verb was corrected: what it was read as.
+    pub corrected: Option<&'static str>,
+    /// Asked as a favour, "can you …?", so that a question mark is polite and not a question.
+    pub polite: bool,
+}
+
+/// The verb that opens the text, if the text addresses the bot with one.
+pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
+    let (at, polite) = start(tokens);
+    let token = tokens.get(at)?;
+    if token.quoted && tokens.len() > 1 {
+        return None;
+    }
+    let next = |offset: usize| tokens.get(at + offset).map_or("", |token| token.text);
+    let (verb, words) = match (token.text, next(1)) {
+        ("shut" | "power" | "turn", "down" | "off") => (Verb::Stop, 2),
+        ("power" | "turn", "on") | ("start" | "boot", "up") => (Verb::Start, 2),
+        ("power", "cycle") => (Verb::Reboot, 2),
+        ("scale", "up" | "out" | "down" | "in") => (Verb::Scale, 1),
+        ("free" | "clean" | "clear", "up" | "out") => (Verb::Free, 2),
+        ("take", "incident") => (Verb::Acknowledge, 1),
+        ("take", "away") => (Verb::Revoke, 2),
+        ("stop", "alerting" | "notifying" | "paging" | "alerts" | "notifications") => {
+            (Verb::Silence, 2)
+        }
+        ("stop", "sending") if next(2) == "alerts" || next(3) == "alerts" => (Verb::Silence, 2),
+        ("shut", "up") if next(2) == "about" => (Verb::Silence, 2),
+        (text, _) => (verb(text)?, 1),
+    };
+    let _ = words;
+    Some(Opening { verb, rest: at + words, corrected: None, polite })
+}
+
+/// The same, for a verb with one letter wrong, left out or doubled.
+pub(super) fn mistyped_opening(tokens: &[Token<'_>]) -> Option<Opening> {
+    const VERBS: [&str; 8] =
+        ["restart", "reboot", "approve", "reject", "revoke", "silence", "resolve", "acknowledge"];
+    let (at, polite) = start(tokens);
+    let token = tokens.get(at)?;
+    // "restarts" and "approved" are words of their own.
+    if token.word.is_some() || token.quoted || token.text.len() < 5 || token.text.len() > 13 {
+        return None;
+    }
+    let meant = VERBS.into_iter().find(|verb| {
+        verb.as_bytes()[0] == token.text.as_bytes()[0]
+            && verb.len().abs_diff(token.text.len()) <= 1
+            && !token.text.starts_with(verb)
+            && strsim::osa_distance(verb, token.text) == 1
+    })?;
+    // A last letter more is another form of the verb, not a slip.
+    if token.text.ends_with('d') || token.text.ends_with('s') && meant != "resolve" {
+        return None;
+    }
+    Some(Opening { verb: verb(meant)?, rest: at + 1, corrected: Some(meant), polite })
+}
+
+fn verb(text: &str) -> Option<Verb> {
+    Some(match text {
+        "restart" | "bounce" | "restart_service" => Verb::Restart,
+        "reboot" => Verb::Reboot,
+        "start" => Verb::Start,
+        "stop" | "shutdown" | "halt" | "poweroff" => Verb::Stop,
+        "scale" | "resize" | "increase" | "decrease" | "grow" | "shrink" => Verb::Scale,
+        "add" => Verb::Add,
+        "remove" => Verb::Remove,
+        "free" | "clean" | "clear" | "free_disk" | "cleanup" => Verb::Free,
+        "approve" => Verb::Approve,
+        "reject" | "deny" | "decline" => Verb::Reject,
+        "grant" | "give" | "make" => Verb::Grant,
+        "revoke" => Verb::Revoke,
+        "ack" | "acknowledge" => Verb::Acknowledge,
+        "silence" | "snooze" | "mute" => Verb::Silence,
+        "resolve" | "close" => Verb::Resolve,
+        _ => return None,
+    })
+}
+
+/// Skips greetings and "could you please": where the first real word is.
+pub(super) fn start(tokens: &[Token<'_>]) -> (usize, bool) {
+    let mut at = 0;
+    while tokens.get(at).is_some_and(|token| !token.quoted && is_address(token.text)) {
+        at += 1;
+    }
+    let mut polite = false;
+    if let (Some(can), Some(you)) = (tokens.get(at), tokens.get(at + 1))
+        && matches!(can.text, "can" | "could" | "would")
+        && matches!(you.text, "you" | "u")
+    {
+        polite = true;
+        at += 2;
+    }
+    while tokens
+        .get(at)
+        .is_some_and(|token| matches!(token.text, "please" | "pls" | "plz" | "kindly" | "now"))
+    {
+        at += 1;
+    }
+    (at, polite)
+}
+
+fn is_address(text: &str) -> bool {
+    matches!(
+        text,
+        "hey"
+            | "hi"
+            | "hello"
+            | "yo"
+            | "ok"
+            | "okay"
+            | "please"
+            | "pls"
+            | "plz"
+            | "kindly"
+            | "yes"
+            | "bot"
+            | "ops"
+            | "there"
+            | "@bot"
+            | "@ops"
+            | "smartcloudops"
+            | "@smartcloudops"
+            | "opsbot"
+            | "@opsbot"
+            | "cloudops"
+            | "alright"
+            | "dear"
+            | "now"
+    )
+}
+
+/// Why a text that begins with a verb must not act; `None` when it may.
+///
+/// `reason` is where free words begin, as in "approve 7F3K looks good": there a quote is harmless.
+pub(super) fn objection(
+    event: &Inbound,
+    text: &Text,
+    marks: Marks,
+    tokens: &[Token<'_>],
+    opening: Opening,
+    reason: Option<usize>,
+) -> Option<&'static str> {
+    if event.origin == Origin::Overheard {
+        return Some("it was not said to me");
+    }
+    if event.edited {
+        return Some("an edited message never acts; say it anew");
+    }
+    if text.long {
+        return Some("it is too long for a request");
+    }
+    if text.reply {
+        return Some("it quotes someone");
+    }
+    if text.lines {
+        return Some("it has several lines; a request is one line");
+    }
+    if marks.code {
+        return Some("it is in a code block");
+    }
+    if marks.quotes && !(reason.is_some() && quotes_only_after(tokens, reason)) {
+        return Some("it is in quotes");
+    }
+    if marks.question && !opening.polite {
+        return Some("it is a question");
+    }
+    let rest = tokens.get(opening.rest..).unwrap_or_default();
+    // Rejecting changes nothing, so its reason may say anything.
+    let read = if opening.verb == Verb::Reject {
+        reason.map_or(rest, |reason| tokens.get(opening.rest..reason).unwrap_or_default())
+    } else {
+        rest
+    };
+    for token in read {
+        match token.word {
+            Some(Word::Negation | Word::Except) => return Some("it says not to"),
+            Some(Word::Condition)
+                if !(opening.verb == Verb::Silence && matches!(token.text, "until" | "till")) =>
+            {
+                return Some("it depends on something");
+            }
+            Some(Word::Act) => return Some("it asks for several things; ask for one at a time"),
+            Some(Word::Acted) if reason.is_none() && opening.verb != Verb::Silence => {
+                return Some("it speaks of what happened");
+            }
+            Some(Word::Reported) => return Some("it says what somebody said"),
+            _ if token.text.ends_with("n't") => return Some("it says not to"),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether no word before `from` is quoted.
+fn quotes_only_after(tokens: &[Token<'_>], from: Option<usize>) -> bool {
+    let from = from.unwrap_or(tokens.len());
+    tokens.iter().take(from).all(|token| !token.quoted)
+}
+
+/// Whether the text speaks of acting at all, in any form.
+pub(super) fn speaks_of_acting(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().any(|token| matches!(token.word, Some(Word::Act | Word::Acted)))
+}

@@ -1,0 +1,144 @@
+//! The only way out to chat: posts replies, keeps what could not be posted, tries again.
+
+use std::{sync::Arc, time::Duration};
+
+use chat::{ChatAdapter, ChatError, DedupeKey};
+use chrono::TimeDelta;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    store::{Delivery, StoreError},
+};
+
+/// How often the queue is looked at when nobody says that something was put in.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Replies taken from the queue at once.
+const BATCH: u32 = 20;
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// After this many attempts a reply is given up.
+const MOST_ATTEMPTS: u32 = 30;
+
+/// Posts replies on the platforms that are connected.
+pub struct Outbox {
+    app: Arc<App>,
+    adapters: Vec<Arc<dyn ChatAdapter>>,
+    wake: Notify,
+}
+
+impl Outbox {
+    /// An outbox to these platforms.
+    pub fn new(app: Arc<App>, adapters: Vec<Arc<dyn ChatAdapter>>) -> Self {
+        Self { app, adapters, wake: Notify::new() }
+    }
+
+    /// Posts one reply now and notes what came of it. A failure leaves it in the queue.
+    pub async fn post(&self, delivery: &Delivery) {
+        let reply = &delivery.reply;
+        let platform = reply.conversation.platform;
+        let adapter = self.adapters.iter().find(|adapter| adapter.platform() == platform);
+        let posted = match adapter {
+            Some(adapter) => {
+                let card = reply.card.clone().fit(&adapter.capabilities());
+                adapter.post(&reply.conversation, &card, &DedupeKey(reply.key.clone())).await
+            }
+            None => Err(ChatError::Refused {
+                platform,
+                reason: "this platform is not connected".to_owned(),
+            }),
+        };
+        let label = if posted.is_ok() { "posted" } else { "failed" };
+        self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
+        let noted = match posted {
+            Ok(message) => self.app.store.delivered(&delivery.id, &message).await,
+            Err(error) => self.put_back(delivery, &error).await,
+        };
+        if let Err(error) = noted {
+            // The claim runs out and the reply falls due again: at worst it is shown twice.
+            tracing::error!(%error, delivery.id = %delivery.id, "cannot note what came of a reply");
+        }
+    }
+
+    async fn put_back(&self, delivery: &Delivery, error: &ChatError) -> Result<(), StoreError> {
+        let retry = pause_before_retry(error, delivery.attempt)
+            .and_then(|pause| TimeDelta::from_std(pause).ok())
+            .map(|pause| self.app.clock.now() + pause);
+        tracing::warn!(%error, delivery.id = %delivery.id, retried = retry.is_some(), "a reply was not posted");
+        self.app.store.failed(&delivery.id, retry, &error.to_string()).await
+    }
+
+    /// Something was put into the queue.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Posts what is due until told to stop.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        loop {
+            match self.app.store.due(self.app.clock.now(), BATCH).await {
+                Ok(due) => {
+                    self.app.meters.outbox_waiting.set(due.len().try_into().unwrap_or(i64::MAX));
+                    let full = due.len() == BATCH as usize;
+                    for delivery in &due {
+                        self.post(delivery).await;
+                    }
+                    if full && !shutdown.is_cancelled() {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    self.app.meters.store_failures.inc();
+                    tracing::error!(%error, "cannot read the outbox");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
+
+/// How long to wait before the next attempt; `None` when another one cannot help.
+fn pause_before_retry(error: &ChatError, attempt: u32) -> Option<Duration> {
+    if attempt >= MOST_ATTEMPTS {
+        return None;
+    }
+    match error {
+        ChatError::RateLimited { retry_after, .. } => Some(*retry_after),
+        ChatError::Unreachable { .. } => {
+            let doubled = Duration::from_secs(1).saturating_mul(1 << attempt.min(16));
+            Some(doubled.min(LONGEST_PAUSE))
+        }
+        ChatError::Refused { .. } | ChatError::Unsupported { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat::Platform;
+
+    #[test]
+    fn a_platform_that_is_away_is_asked_less_and_less_often() {
+        let away = ChatError::Unreachable { platform: Platform::Slack, source: "gone".into() };
+        assert_eq!(pause_before_retry(&away, 1), Some(Duration::from_secs(2)));
+        assert_eq!(pause_before_retry(&away, 5), Some(Duration::from_secs(32)));
+        assert_eq!(pause_before_retry(&away, 29), Some(LONGEST_PAUSE));
+        assert_eq!(pause_before_retry(&away, 30), None);
+    }
+
+    #[test]
+    fn a_platform_says_itself_how_long_to_wait() {
+        let limited = ChatError::RateLimited {
+            platform: Platform::Slack,
+            retry_after: Duration::from_secs(7),
+        };
+        assert_eq!(pause_before_retry(&limited, 3), Some(Duration::from_secs(7)));
+        let refused = ChatError::Refused { platform: Platform::Slack, reason: "no".into() };
+        assert_eq!(pause_before_retry(&refused, 1), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! `ask`: the scriptable door to the whole request path.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use chat::{Assurance, Block, Card, Conversation, Inbound, MessageRef, Origin, Platform, UserRef};
+use clap::Args;
+use serde::Serialize;
+
+use super::{CliError, SUCCESS, code_of, complain, say, style_of_stdout};
+use crate::{
+    access::Refusal,
+    app::App,
+    bot::{Answer, Bot, Evidence, Reply, Source, intent::Intent},
+    clock::Clock,
+    config::Config,
+    people::console_user,
+};
+
+/// The most that is read of a question from standard input.
+const MAX_QUESTION_BYTES: u64 = 64 * 1024;
+
+/// What `ask` takes.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Print intent, answer, evidence and refusal as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Who asks [default: you, at this console]
+    #[arg(long = "as", value_name = "PLATFORM:WORKSPACE:USER")]
+    speaker: Option<UserRef>,
+
+    /// Draw a picture into this file
+    #[arg(long, value_name = "FILE.png")]
+    chart: Option<PathBuf>,
+
+    /// The question; `-` reads it from standard input
+    #[arg(required = true, value_name = "QUESTION")]
+    question: Vec<OsString>,
+}
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    intent: &'a Intent,
+    refusal: Option<&'a Refusal>,
+    answer: Option<PrintedAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct PrintedAnswer<'a> {
+    text: String,
+    source: Source,
+    evidence: &'a [Evidence],
+    chart: Option<String>,
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliError> {
+    let text = question(&arguments.question)?;
+    let app = App::build(config, Clock::system()).await?;
+    let bot = Bot::new(app.clone());
+    let event = spoken(arguments.speaker.unwrap_or_else(console_user), text, &app);
+    let mut reply = bot.answer(&event, arguments.chart.is_some()).await;
+    // The answer stands whether or not it could be noted down.
+    if let Err(error) = app.store.record_and_complete(&event, &bot.completion(&event, &reply, false)).await {
+        tracing::error!(%error, "the question was answered, but not recorded");
+        complain(&error.to_string());
+    }
+    let chart = match &arguments.chart {
+        Some(path) => save_picture(&mut reply, path)?,
+        None => None,
+    };
+    print(&reply, chart, arguments.json);
+    Ok(reply.outcome.as_ref().err().map_or(SUCCESS, |refusal| code_of(refusal.kind)))
+}
+
+fn question(words: &[OsString]) -> Result<String, CliError> {
+    if words.len() == 1 && words[0] == "-" {
+        let mut bytes = Vec::new();
+        io::stdin()
+            .lock()
+            .take(MAX_QUESTION_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|source| CliError::Io { what: "read the question".to_owned(), source })?;
+        return Ok(String::from_utf8_lossy(&bytes).trim().to_owned());
+    }
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    Ok(words.join(" "))
+}
+
+fn spoken(from: UserRef, text: String, app: &App) -> Inbound {
+    let id = app.store.new_id();
+    let conversation = Conversation {
+        platform: Platform::Console,
+        workspace: from.workspace.clone(),
+        channel: "ask".to_owned(),
+        thread: None,
+    };
+    Inbound {
+        id: id.clone(),
+        display_name: from.user.clone(),
+        from,
+        message: MessageRef { conversation: conversation.clone(), message: id },
+        conversation,
+        text,
+        origin: Origin::Addressed,
+        edited: false,
+        assurance: Assurance::Authenticated,
+        at: app.clock.now(),
+    }
+}
+
+/// Writes the card's picture to the file, and takes it out of the card.
+fn save_picture(reply: &mut Reply, path: &Path) -> Result<Option<String>, CliError> {
+    for block in &mut reply.card.blocks {
+        let Block::Image(image) = block else { continue };
+        fs::write(path, &image.png).map_err(|source| CliError::Io {
+            what: format!("write the picture {}", path.display()),
+            source,
+        })?;
+        *block = Block::Note(format!("picture: {} ({})", path.display(), image.alt));
+        return Ok(Some(path.display().to_string()));
+    }
+    Ok(None)
+}
+
+fn print(reply: &Reply, chart: Option<String>, json: bool) {
+    let text = |card: &Card, style| chat::text(card, style);
+    if !json {
+        say(&text(&reply.card, style_of_stdout()));
+        return;
+    }
+    let printed = Printed {
+        intent: &reply.intent,
+        refusal: reply.outcome.as_ref().err(),
+        answer: reply.outcome.as_ref().ok().map(|Answer { evidence, source, .. }| PrintedAnswer {
+            text: text(&reply.card, chat::Style::Plain),
+            source: *source,
+            evidence,
+            chart,
+        }),
+    };
+    match serde_json::to_string_pretty(&printed) {
+        Ok(json) => say(&json),
+        Err(error) => complain(&error.to_string()),
+    }
+}

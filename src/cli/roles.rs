@@ -1,0 +1,84 @@
+//! `roles grant|revoke|list`: access from the machine itself, for the first Admin and for scripts.
+
+use chat::{Block, Card, Table, UserRef};
+use clap::Subcommand;
+
+use super::{CliError, SUCCESS, say, style_of_stdout};
+use crate::{
+    access::Role,
+    app::App,
+    bot::cards,
+    clock::Clock,
+    config::Config,
+    store::{Actor, Change, Subject},
+};
+
+/// What can be done with roles.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Give a person a role
+    Grant(Binding),
+    /// Take a role from a person
+    Revoke(Binding),
+    /// Print who has which role
+    List,
+}
+
+/// A role of a person.
+#[derive(clap::Args)]
+pub(super) struct Binding {
+    /// guest, viewer, operator or admin
+    role: Role,
+    /// Who: the platform's stable id, never a display name
+    #[arg(value_name = "PLATFORM:WORKSPACE:USER")]
+    user: UserRef,
+    /// Only in this environment
+    #[arg(long, value_name = "ENVIRONMENT")]
+    environment: Option<String>,
+}
+
+pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError> {
+    let app = App::build(config, Clock::system()).await?;
+    let store = &app.store;
+    let done = match command {
+        Command::List => return list(&app).await,
+        Command::Grant(Binding { role, user, environment }) => {
+            let place = environment.as_deref();
+            let change = store.grant(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            change.map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
+        }
+        Command::Revoke(Binding { role, user, environment }) => {
+            let place = environment.as_deref();
+            let change = store.revoke(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            change.map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
+        }
+    };
+    say(&chat::text(&done?, style_of_stdout()));
+    Ok(SUCCESS)
+}
+
+async fn list(app: &App) -> Result<u8, CliError> {
+    let mut rows = Vec::new();
+    for person in app.store.people().await? {
+        for (identity, name) in &person.identities {
+            for binding in &person.bindings {
+                let place = binding.environment.clone();
+                rows.push(vec![
+                    identity.to_string(),
+                    binding.role.to_string(),
+                    place.unwrap_or_else(|| "everywhere".to_owned()),
+                    name.clone(),
+                ]);
+            }
+        }
+    }
+    let title = format!("{} granted", if rows.len() == 1 { "1 role".to_owned() } else { format!("{} roles", rows.len()) });
+    let card = if rows.is_empty() {
+        Card::titled(title).line("Give one with `smartcloudops roles grant ROLE PLATFORM:WORKSPACE:USER`.")
+    } else {
+        let header = ["account", "role", "where", "shown as"].map(ToOwned::to_owned).to_vec();
+        Card::titled(title).with(Block::Table(Table { header, rows, more: 0 }))
+    };
+    say(&chat::text(&card, style_of_stdout()));
+    Ok(SUCCESS)
+}

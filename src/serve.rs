@@ -1,0 +1,287 @@
+//! Starts everything, and stops it in order.
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal},
+    sync::Arc,
+    time::Duration,
+};
+
+use chat::{Card, ChatAdapter, Inbox};
+use console::{Console, ConsoleConfig};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{App, AppError},
+    bot::{Bot, cards, outbox::Outbox, receive::Receiver},
+    cli,
+    clock::Clock,
+    config::{self, Config},
+    http, people, sampling,
+};
+
+/// Events that wait to be looked at; more make the adapters wait.
+const INBOX_CAPACITY: usize = 100;
+/// How long a stop may take before it becomes an abort.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How often old conversations are forgotten.
+const TIDY_EVERY: Duration = Duration::from_secs(6 * 3600);
+
+/// What runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything that is configured.
+    Serve,
+    /// Only the conversation in this terminal.
+    Chat,
+}
+
+/// Why the bot stopped with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It could not start.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The terminal cannot be used.
+    #[error("cannot use this terminal: {0}")]
+    Terminal(io::Error),
+    /// The HTTP address cannot be used.
+    #[error("cannot listen on {address}: {source}; set `http.listen` to a free address or `http.enabled = false`")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+/// Whether somebody sits at a terminal.
+pub fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Runs until told to stop. Returns the exit code: 0 after a clean stop, 1 when a part ended early.
+pub async fn run(config: Config, mode: Mode) -> Result<u8, ServeError> {
+    let app = App::build(config, Clock::system()).await?;
+    let talks = mode == Mode::Chat || has_terminal();
+    let listener = match mode {
+        Mode::Chat => Listening::Off,
+        Mode::Serve => listen(&app, talks).await?,
+    };
+    let console = if talks { Some(Arc::new(open_console(&app)?)) } else { None };
+    if let Some(console) = console.as_ref().filter(|_| has_terminal()) {
+        console.show(&first_screen(&app, &listener).await);
+    }
+    let adapters: Vec<Arc<dyn ChatAdapter>> =
+        console.into_iter().map(|console| console as Arc<dyn ChatAdapter>).collect();
+    tracing::info!(store = %app.store.place(), metrics = %app.metrics.describe(), "the bot is ready");
+    let running = Running::start(&app, adapters, listener);
+    Ok(running.until_stopped().await)
+}
+
+/// Whether and where HTTP is served.
+enum Listening {
+    Off,
+    On(TcpListener),
+    /// Wanted, but the address is taken: at a terminal this is said, and the rest works.
+    Failed(ServeError),
+}
+
+async fn listen(app: &App, talks: bool) -> Result<Listening, ServeError> {
+    if !app.config.http.enabled {
+        return Ok(Listening::Off);
+    }
+    let address = app.config.http.listen;
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Listening::On(listener)),
+        Err(source) => {
+            let error = ServeError::Listen { address, source };
+            if talks { Ok(Listening::Failed(error)) } else { Err(error) }
+        }
+    }
+}
+
+fn open_console(app: &App) -> Result<Console, ServeError> {
+    let person = people::console_user();
+    let data = config::data_directory();
+    Console::new(ConsoleConfig {
+        display_name: person.user.clone(),
+        person,
+        history: data.as_ref().map(|data| data.join("console-history.txt")),
+        pictures: data.unwrap_or_else(std::env::temp_dir).join("pictures"),
+        style: cli::style_of_stdout(),
+        run: app.store.new_id(),
+        clock: {
+            let clock = app.clock.clone();
+            Box::new(move || clock.now())
+        },
+    })
+    .map_err(ServeError::Terminal)
+}
+
+async fn first_screen(app: &App, listener: &Listening) -> Card {
+    let serving = match listener {
+        Listening::Off => "nothing over HTTP".to_owned(),
+        Listening::Failed(error) => error.to_string(),
+        Listening::On(listener) => listener
+            .local_addr()
+            .map_or_else(|error| error.to_string(), |address| format!("http://{address}/healthz, /readyz and /metrics")),
+    };
+    let watching = match app.metrics.fleet().await {
+        Ok(fleet) => format!("{} ({} hosts)", app.metrics.describe(), fleet.hosts().len()),
+        Err(error) => error.to_string(),
+    };
+    let logs = app.config.log_directory().unwrap_or_default();
+    cards::first_screen(
+        env!("CARGO_PKG_VERSION"),
+        &watching,
+        &format!("{} {}", app.store.backend(), app.store.place()),
+        &serving,
+        &logs,
+    )
+}
+
+/// The running parts. Adapters stop first, so that nothing new comes in; then the bot answers what
+/// it has; then the outbox, the samples and HTTP stop, and the database is closed.
+struct Running {
+    app: Arc<App>,
+    /// Cancelled by a signal, by the last person leaving, or by a part that ended early.
+    root: CancellationToken,
+    front: TaskTracker,
+    back: TaskTracker,
+    back_token: CancellationToken,
+    bot: tokio::task::JoinHandle<()>,
+    broken: CancellationToken,
+}
+
+impl Running {
+    fn start(app: &Arc<App>, adapters: Vec<Arc<dyn ChatAdapter>>, listener: Listening) -> Self {
+        let root = CancellationToken::new();
+        let back_token = CancellationToken::new();
+        let broken = CancellationToken::new();
+        let (front, back) = (TaskTracker::new(), TaskTracker::new());
+        let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
+        let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
+        for adapter in adapters {
+            let (inbox, token, root, broken) = (inbox.clone(), root.clone(), root.clone(), broken.clone());
+            front.spawn(async move {
+                if let Err(error) = adapter.run(inbox, token).await {
+                    tracing::error!(%error, platform = %adapter.platform(), "a chat platform was lost");
+                    broken.cancel();
+                }
+                // The only adapter so far is the console: when its person leaves, all is done.
+                root.cancel();
+            });
+        }
+        drop(inbox);
+        front.close();
+        let receiver = Receiver::new(Bot::new(app.clone()), outbox.clone());
+        // The bot ends when the adapters have dropped their ends of the inbox. Without adapters it
+        // waits for the signal.
+        let bot = tokio::spawn({
+            let root = root.clone();
+            async move {
+                receiver.run(deliveries, CancellationToken::new()).await;
+                root.cancelled().await;
+            }
+        });
+        let watched = |part: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let (root, broken, stopping) = (root.clone(), broken.clone(), back_token.clone());
+            back.spawn(async move {
+                work.await;
+                if !stopping.is_cancelled() {
+                    tracing::error!(part, "a part ended early");
+                    broken.cancel();
+                    root.cancel();
+                }
+            });
+        };
+        watched("outbox", Box::pin({
+            let token = back_token.clone();
+            async move { outbox.run(token).await }
+        }));
+        watched("sampling", Box::pin(sampling::run(app.clone(), back_token.clone())));
+        watched("tidying", Box::pin(tidy(app.clone(), back_token.clone())));
+        match listener {
+            Listening::On(listener) => watched("http", Box::pin({
+                let (app, token) = (app.clone(), back_token.clone());
+                async move {
+                    if let Err(error) = http::serve(app, listener, token).await {
+                        tracing::error!(%error, "HTTP failed");
+                    }
+                }
+            })),
+            Listening::Failed(error) => tracing::warn!(%error, "HTTP is not served"),
+            Listening::Off => {}
+        }
+        back.close();
+        Self { app: app.clone(), root, front, back, back_token, bot, broken }
+    }
+
+    async fn until_stopped(self) -> u8 {
+        tokio::select! {
+            () = self.root.cancelled() => {}
+            () = signal() => tracing::info!("stopping; a second signal aborts"),
+        }
+        self.root.cancel();
+        let stopped = async {
+            self.front.wait().await;
+            if let Err(error) = self.bot.await {
+                tracing::error!(%error, "the bot ended early");
+                self.broken.cancel();
+            }
+            self.back_token.cancel();
+            self.back.wait().await;
+            self.app.store.close().await;
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = signal() => {
+                tracing::warn!("aborted by a second signal");
+                return 1;
+            }
+            () = tokio::time::sleep(STOP_WITHIN) => {
+                tracing::error!("aborted: stopping took over {} s", STOP_WITHIN.as_secs());
+                return 1;
+            }
+        }
+        tracing::info!("stopped");
+        u8::from(self.broken.is_cancelled())
+    }
+}
+
+/// Forgets what is older than the people want it kept.
+async fn tidy(app: Arc<App>, shutdown: CancellationToken) {
+    loop {
+        match app.store.purge_older_than(app.config.bot.history_days).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "forgot old conversations"),
+            Err(error) => tracing::error!(%error, "cannot forget old conversations"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(TIDY_EVERY) => {}
+        }
+    }
+}
+
+/// Returns when the process is asked to stop.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for SIGTERM");
+                let _ = tokio::signal::ctrl_c().await;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,212 @@
+//! Inbound events: recorded before they are acknowledged, processed once.
+
+use std::{fmt, time::Duration};
+
+use chat::Inbound;
+use sqlx::{AnyConnection, Row as _};
+
+use super::{
+    Result, Store, millis,
+    words::{bounded, from_json, key, to_json},
+};
+
+/// How long an event belongs to the process that works on it. After a crash it is offered again
+/// once this has passed; [`Store::renew_claims`] keeps slow work claimed.
+pub const CLAIM_LEASE: Duration = Duration::from_secs(30);
+
+/// The most text kept of one message. Nothing that long is a question.
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_NAME: usize = 256;
+const MAX_OUTCOME: usize = 200;
+
+/// One recorded event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InboxId(pub(super) String);
+
+impl fmt::Display for InboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether an event was seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirstSight {
+    /// No: it is recorded now, and claimed by this process.
+    New(InboxId),
+    /// Yes: somebody answered it, or is about to.
+    Duplicate,
+}
+
+/// An event that was recorded and not finished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Its row.
+    pub id: InboxId,
+    /// The event.
+    pub inbound: Inbound,
+}
+
+/// An event ready to be inserted, with the id by which a second attempt recognises the first.
+pub(super) struct Arrival {
+    pub(super) id: String,
+    inbound: String,
+    platform: &'static str,
+    workspace: String,
+    event: String,
+}
+
+impl Arrival {
+    pub(super) fn new(store: &Store, inbound: &Inbound) -> Result<Self> {
+        let mut kept = inbound.clone();
+        kept.text = bounded(&kept.text, MAX_TEXT);
+        kept.display_name = bounded(&kept.display_name, MAX_NAME);
+        Ok(Self {
+            id: store.new_id(),
+            inbound: to_json(&kept)?,
+            platform: inbound.conversation.platform.as_str(),
+            workspace: key(&inbound.conversation.workspace).into_owned(),
+            event: key(&inbound.id).into_owned(),
+        })
+    }
+
+    /// Whether this arrival is the first of its event.
+    pub(super) async fn insert(&self, store: &Store, tx: &mut AnyConnection) -> Result<bool> {
+        let now = store.now();
+        let inserted = sqlx::query(
+            "INSERT INTO inbox (id, platform, workspace, event, inbound, state, claimed_by, \
+             claimed_until, received_at) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8) \
+             ON CONFLICT (platform, workspace, event) DO NOTHING",
+        )
+        .bind(&*self.id)
+        .bind(self.platform)
+        .bind(&*self.workspace)
+        .bind(&*self.event)
+        .bind(&*self.inbound)
+        .bind(&*store.inner.instance)
+        .bind(millis(now + CLAIM_LEASE))
+        .bind(millis(now))
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if inserted == 1 {
+            return Ok(true);
+        }
+        // An attempt of ours whose answer was lost is not a duplicate.
+        let first = sqlx::query(
+            "SELECT id FROM inbox WHERE platform = $1 AND workspace = $2 AND event = $3",
+        )
+        .bind(self.platform)
+        .bind(&*self.workspace)
+        .bind(&*self.event)
+        .fetch_optional(tx)
+        .await?;
+        Ok(first.map(|row| row.try_get::<String, _>("id")).transpose()? == Some(self.id.clone()))
+    }
+}
+
+impl Store {
+    /// Records an event; call it before acknowledging, and acknowledge whatever it says.
+    pub async fn record(&self, inbound: &Inbound) -> Result<FirstSight> {
+        let arrival = Arrival::new(self, inbound)?;
+        let first = safely!(self, async {
+            // One statement is its own transaction: on PostgreSQL one round trip.
+            let _turn = self.turn().await?;
+            let mut connection = self.inner.pool.acquire().await?;
+            arrival.insert(self, &mut connection).await
+        })?;
+        Ok(if first { FirstSight::New(InboxId(arrival.id)) } else { FirstSight::Duplicate })
+    }
+
+    /// Claims what was recorded and never finished, oldest first: at the start, and from time to
+    /// time for what a crashed neighbour left. What a live process works on is not offered.
+    pub async fn pending(&self, limit: u32) -> Result<Vec<Recorded>> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let mut rows = sqlx::query(
+            "UPDATE inbox SET claimed_by = $1, claimed_until = $2 \
+             WHERE state = 'pending' AND claimed_until <= $3 AND id IN (\
+               SELECT id FROM inbox WHERE state = 'pending' AND claimed_until <= $3 \
+               ORDER BY received_at, id LIMIT $4) \
+             RETURNING id, inbound, received_at",
+        )
+        .bind(&*self.inner.instance)
+        .bind(millis(now + CLAIM_LEASE))
+        .bind(millis(now))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok((
+                row.try_get::<i64, _>("received_at")?,
+                row.try_get::<String, _>("id")?,
+                row.try_get::<String, _>("inbound")?,
+            ))
+        })
+        .collect::<Result<Vec<_>>>()?;
+        tx.commit().await?;
+        rows.sort();
+        rows.into_iter()
+            .map(|(_, id, inbound)| {
+                Ok(Recorded { id: InboxId(id), inbound: from_json("an inbound event", &inbound)? })
+            })
+            .collect()
+    }
+
+    /// Keeps what this process works on claimed. Call it every ten seconds while anything is
+    /// being answered.
+    pub async fn renew_claims(&self) -> Result<u64> {
+        let _turn = self.turn().await?;
+        Ok(sqlx::query(
+            "UPDATE inbox SET claimed_until = $1 WHERE state = 'pending' AND claimed_by = $2",
+        )
+        .bind(millis(self.now() + CLAIM_LEASE))
+        .bind(&*self.inner.instance)
+        .execute(&self.inner.pool)
+        .await?
+        .rows_affected())
+    }
+}
+
+/// Marks an event as done. Says whether this attempt did it: `attempt` recognises itself when its
+/// first answer was lost, everybody else is too late.
+pub(super) async fn finish(
+    store: &Store,
+    tx: &mut AnyConnection,
+    id: &str,
+    attempt: &str,
+    outcome: &str,
+) -> Result<Finish> {
+    let done = sqlx::query(
+        "UPDATE inbox SET state = 'done', outcome = $1, finished_at = $2, finished_by = $3 \
+         WHERE id = $4 AND state = 'pending' AND claimed_by = $5",
+    )
+    .bind(bounded(outcome, MAX_OUTCOME))
+    .bind(millis(store.now()))
+    .bind(attempt)
+    .bind(id)
+    .bind(&*store.inner.instance)
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if done == 1 {
+        return Ok(Finish::Now);
+    }
+    let by = sqlx::query("SELECT finished_by FROM inbox WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx)
+        .await?;
+    let by = by.map(|row| row.try_get::<Option<String>, _>("finished_by")).transpose()?.flatten();
+    Ok(if by.as_deref() == Some(attempt) { Finish::Before } else { Finish::BySomeoneElse })
+}
+
+/// Who finished an event.
+pub(super) enum Finish {
+    /// This attempt, now.
+    Now,
+    /// This attempt, and its answer was lost.
+    Before,
+    /// Another process, after this one's claim ran out.
+    BySomeoneElse,
+}

@@ -1,0 +1,225 @@
+//! Replies on their way to a platform: saved with the answer, posted until the platform has them.
+
+use std::{fmt, time::Duration};
+
+use chat::{Block, Card, Conversation, MessageRef};
+use chrono::{DateTime, Utc};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
+
+use super::{
+    Result, Store, WriteTx, millis, moment,
+    words::{bounded, from_hex, from_json, key, to_hex, to_json},
+};
+
+/// How long a reply belongs to the process that posts it. When that process says nothing, the
+/// reply falls due again.
+const LEASE: Duration = Duration::from_mins(1);
+const MAX_REASON: usize = 500;
+
+/// Something to post.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Where.
+    pub conversation: Conversation,
+    /// What.
+    pub card: Card,
+    /// One reply, one key: saving the same key again changes nothing.
+    pub key: String,
+}
+
+/// One queued reply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryId(String);
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A reply this process is to post now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Its row.
+    pub id: DeliveryId,
+    /// What to post where.
+    pub reply: Reply,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When it was saved.
+    pub since: DateTime<Utc>,
+}
+
+impl Store {
+    /// Queues a reply, in the caller's transaction; it falls due at once. Says whether its key is
+    /// new.
+    pub async fn enqueue(&self, tx: &mut WriteTx, reply: &Reply) -> Result<bool> {
+        let now = self.now();
+        let delivery = self.delivery(reply.clone(), now);
+        insert(tx, &delivery, now, 0).await
+    }
+
+    /// Queues a reply that the caller posts itself as soon as the transaction is committed.
+    pub(super) async fn enqueue_claimed(
+        &self,
+        tx: &mut WriteTx,
+        delivery: &Delivery,
+    ) -> Result<bool> {
+        insert(tx, delivery, self.now() + LEASE, 1).await
+    }
+
+    pub(super) fn deliveries(&self, replies: &[Reply]) -> Vec<Delivery> {
+        let now = self.now();
+        replies.iter().map(|reply| self.delivery(reply.clone(), now)).collect()
+    }
+
+    fn delivery(&self, reply: Reply, since: DateTime<Utc>) -> Delivery {
+        Delivery { id: DeliveryId(self.new_id()), reply, attempt: 1, since }
+    }
+
+    /// Claims the replies that are due, oldest first. Each is offered to one process at a time.
+    pub async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Delivery>> {
+        if !self.anything_due(now).await? {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.begin_write().await?;
+        let rows = sqlx::query(
+            "UPDATE outbox SET due_at = $1, attempts = attempts + 1 \
+             WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
+               SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 \
+               ORDER BY due_at, id LIMIT $3) \
+             RETURNING id, dedupe_key, conversation, card, pictures, attempts, created_at",
+        )
+        .bind(millis(now + LEASE))
+        .bind(millis(now))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let mut due = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+        due.sort_by(|left, right| left.id.0.cmp(&right.id.0));
+        Ok(due)
+    }
+
+    /// Looks without writing: an idle bot does not touch the disk.
+    async fn anything_due(&self, now: DateTime<Utc>) -> Result<bool> {
+        let row =
+            sqlx::query("SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 LIMIT 1")
+                .bind(millis(now))
+                .fetch_optional(&self.inner.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
+    /// The platform has it, as this message.
+    pub async fn delivered(&self, id: &DeliveryId, message: &MessageRef) -> Result<()> {
+        let message = to_json(message)?;
+        safely!(self, async {
+            let _turn = self.turn().await?;
+            sqlx::query(
+                "UPDATE outbox SET state = 'delivered', message = $1, settled_at = $2, \
+                 reason = NULL, pictures = '[]' WHERE id = $3 AND state = 'waiting'",
+            )
+            .bind(&*message)
+            .bind(millis(self.now()))
+            .bind(&*id.0)
+            .execute(&self.inner.pool)
+            .await?;
+            Ok(())
+        })
+    }
+
+    /// The platform did not take it: try again at this moment, or with `None` never.
+    pub async fn failed(
+        &self,
+        id: &DeliveryId,
+        retry_at: Option<DateTime<Utc>>,
+        reason: &str,
+    ) -> Result<()> {
+        let (state, due, settled) = match retry_at {
+            Some(at) => ("waiting", millis(at), None),
+            None => ("abandoned", 0, Some(millis(self.now()))),
+        };
+        safely!(self, async {
+            let _turn = self.turn().await?;
+            sqlx::query(
+                "UPDATE outbox SET state = $1, due_at = $2, settled_at = $3, reason = $4 \
+                 WHERE id = $5 AND state = 'waiting'",
+            )
+            .bind(state)
+            .bind(due)
+            .bind(settled)
+            .bind(bounded(reason, MAX_REASON))
+            .bind(&*id.0)
+            .execute(&self.inner.pool)
+            .await?;
+            Ok(())
+        })
+    }
+
+    /// The message a reply became, to edit it later; `None` while it is not posted.
+    pub async fn posted(&self, dedupe_key: &str) -> Result<Option<MessageRef>> {
+        let row = sqlx::query("SELECT message FROM outbox WHERE dedupe_key = $1")
+            .bind(key(dedupe_key).into_owned())
+            .fetch_optional(&self.inner.pool)
+            .await?;
+        let message = row.map(|row| row.try_get::<Option<String>, _>("message")).transpose()?;
+        message.flatten().map(|text| from_json("a posted message", &text)).transpose()
+    }
+}
+
+async fn insert(
+    tx: &mut AnyConnection,
+    delivery: &Delivery,
+    due_at: DateTime<Utc>,
+    attempts: i64,
+) -> Result<bool> {
+    let pictures: Vec<String> = delivery.reply.card.blocks.iter().filter_map(picture).collect();
+    let inserted = sqlx::query(
+        "INSERT INTO outbox (id, dedupe_key, conversation, card, pictures, state, attempts, \
+         due_at, created_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8) \
+         ON CONFLICT (dedupe_key) DO NOTHING",
+    )
+    .bind(&*delivery.id.0)
+    .bind(key(&delivery.reply.key).into_owned())
+    .bind(to_json(&delivery.reply.conversation)?)
+    .bind(to_json(&delivery.reply.card)?)
+    .bind(to_json(&pictures)?)
+    .bind(attempts)
+    .bind(millis(due_at))
+    .bind(millis(delivery.since))
+    .execute(tx)
+    .await?
+    .rows_affected();
+    Ok(inserted == 1)
+}
+
+fn picture(block: &Block) -> Option<String> {
+    match block {
+        Block::Image(image) => Some(to_hex(&image.png)),
+        _ => None,
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Delivery> {
+    let mut card: Card = from_json("a card", &row.try_get::<String, _>("card")?)?;
+    let pictures: Vec<String> =
+        from_json("the pictures of a card", &row.try_get::<String, _>("pictures")?)?;
+    let images = card.blocks.iter_mut().filter_map(|block| match block {
+        Block::Image(image) => Some(image),
+        _ => None,
+    });
+    for (image, hex) in images.zip(&pictures) {
+        image.png = from_hex(hex)?;
+    }
+    Ok(Delivery {
+        id: DeliveryId(row.try_get("id")?),
+        reply: Reply {
+            conversation: from_json("a conversation", &row.try_get::<String, _>("conversation")?)?,
+            card,
+            key: row.try_get("dedupe_key")?,
+        },
+        attempt: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
+        since: moment(row.try_get("created_at")?)?,
+    })
+}

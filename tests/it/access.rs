@@ -1,0 +1,145 @@
+//! Who may do what, from the command line to the answer.
+
+use serde_json::json;
+
+use crate::support::bot::{Smartcloudops, answered, json as printed, refused};
+
+const ANA: &str = "slack:T1:UANA";
+
+fn grant(bot: &Smartcloudops, role: &str, who: &str, more: &[&str]) {
+    let output = bot.run(&[&["roles", "grant", role, who], more].concat());
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_person_at_the_console_is_admin_of_the_embedded_default() {
+    let bot = Smartcloudops::here();
+    let text = answered(&bot.ask("whoami"))["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("You are Admin"), "{text}");
+}
+
+#[test]
+fn a_stranger_is_told_what_to_do_and_the_code_works() {
+    let bot = Smartcloudops::here();
+    let refusal = refused(&bot.ask_as(ANA, "cpu"), 3);
+    assert_eq!(refusal["kind"], "unknown_user");
+    let message = refusal["message"].as_str().unwrap();
+    let code = message.split("grant viewer ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    // The same code is shown again, so that an admin can be told by any means.
+    assert!(refused(&bot.ask_as(ANA, "memory"), 3)["message"].as_str().unwrap().contains(&code));
+    answered(&bot.ask(&format!("grant viewer {code}")));
+    answered(&bot.ask_as(ANA, "cpu"));
+}
+
+#[test]
+fn each_role_may_do_its_part_and_no_more() {
+    let bot = Smartcloudops::here();
+    grant(&bot, "viewer", ANA, &[]);
+    answered(&bot.ask_as(ANA, "status"));
+    let host = console_host();
+    for question in [format!("restart nginx on {host}"), format!("query up{{instance=\"{host}\"}}"), "grant admin slack:T1:UANA".into(), "approve 7F3K".into(), format!("logs {host}")] {
+        let refusal = refused(&bot.ask_as(ANA, &question), 3);
+        assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
+    }
+    grant(&bot, "operator", ANA, &[]);
+    let refusal = refused(&bot.ask_as(ANA, &format!("restart nginx on {host}")), 3);
+    assert_eq!(refusal["kind"], "not_available", "{refusal}");
+    let refusal = refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA"), 3);
+    assert_eq!(refusal["kind"], "not_permitted");
+    assert!(refusal["message"].as_str().unwrap().contains("Admin"), "{refusal}");
+}
+
+#[test]
+fn a_revoked_role_is_gone_at_the_next_word() {
+    let bot = Smartcloudops::here();
+    grant(&bot, "viewer", ANA, &[]);
+    answered(&bot.ask_as(ANA, "cpu"));
+    let output = bot.run(&["roles", "revoke", "viewer", ANA]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(refused(&bot.ask_as(ANA, "cpu"), 3)["kind"], "not_permitted");
+}
+
+#[test]
+fn a_role_in_one_environment_ends_there() {
+    let Some(server) = crate::support::peers::fleet() else { return };
+    let bot = Smartcloudops::asking(&server);
+    grant(&bot, "viewer", ANA, &["--environment", "staging"]);
+    answered(&bot.ask_as(ANA, "cpu of web-7"));
+    assert_eq!(refused(&bot.ask_as(ANA, "cpu of web-1"), 3)["kind"], "not_permitted");
+    // "All hosts" are the hosts of their environment.
+    let all = answered(&bot.ask_as(ANA, "memory"));
+    let hosts: Vec<_> = all["evidence"][0]["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["host"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(hosts.contains(&"web-7".to_owned()) && !hosts.contains(&"web-1".to_owned()), "{hosts:?}");
+}
+
+#[test]
+fn help_shows_what_the_role_may_say() {
+    let bot = Smartcloudops::here();
+    let text = |who| answered(&bot.ask_as(who, "help"))["text"].as_str().unwrap().to_owned();
+    assert!(text(ANA).contains("Guest") && !text(ANA).contains("restart nginx"));
+    grant(&bot, "operator", ANA, &[]);
+    assert!(text(ANA).contains("restart nginx") && !text(ANA).contains("grant operator"));
+}
+
+#[test]
+fn features_that_come_later_say_so() {
+    let bot = Smartcloudops::here();
+    for question in ["summarize the last 3 anomalies", "open incidents", "approvals", "runbooks", "executions"] {
+        let refusal = refused(&bot.ask(question), 3);
+        assert_eq!(refusal["kind"], "not_available", "{question}");
+        assert!(refusal["message"].as_str().unwrap().contains("not available yet"), "{refusal}");
+    }
+}
+
+#[test]
+fn what_was_understood_is_printed_also_when_it_is_refused() {
+    let bot = Smartcloudops::here();
+    let output = bot.ask("approve 7F3K looks good");
+    assert_eq!(
+        printed(&output)["intent"],
+        json!({ "name": "approve", "args": { "code": "7F3K", "reason": "looks good" } })
+    );
+}
+
+#[test]
+fn an_account_is_linked_only_after_a_question() {
+    let bot = Smartcloudops::here();
+    let other = "discord:G1:900";
+    grant(&bot, "operator", ANA, &[]);
+    let text = answered(&bot.ask_as(other, "link"))["text"].as_str().unwrap().to_owned();
+    let code = text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let asked = answered(&bot.ask_as(ANA, &format!("link {code}")))["text"].as_str().unwrap().to_owned();
+    assert!(asked.contains(other), "{asked}");
+    assert_eq!(refused(&bot.ask_as(other, "cpu"), 3)["kind"], "unknown_user");
+    answered(&bot.ask_as(ANA, &format!("link {code} yes")));
+    answered(&bot.ask_as(other, "cpu"));
+    let roles = bot.run(&["roles", "list"]);
+    let roles = String::from_utf8_lossy(&roles.stdout).into_owned();
+    assert!(roles.contains(ANA) && roles.contains(other), "{roles}");
+}
+
+#[test]
+fn every_change_of_access_is_in_the_audit() {
+    let bot = Smartcloudops::here();
+    grant(&bot, "viewer", ANA, &[]);
+    answered(&bot.ask(&format!("grant operator {ANA}")));
+    let verified = bot.run(&["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+    let exported = bot.run(&["audit", "export"]);
+    let rows: Vec<serde_json::Value> = String::from_utf8(exported.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let grants = rows.iter().filter(|row| row["action"] == "role.grant" && row["subject"] == ANA).count();
+    assert_eq!(grants, 2, "{rows:#?}");
+}
+
+fn console_host() -> String {
+    whoami::hostname().unwrap()
+}

@@ -1,0 +1,16 @@
+//! Stories told to the whole program, in one binary. One module per feature.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::allow_attributes,
+    reason = "tests fail by panicking, and their names are their documentation"
+)]
+
+mod access;
+mod ask;
+mod bad_input;
+mod crash;
+mod running;
+mod store;
+mod support;

@@ -1,0 +1,164 @@
+//! The bot as it runs: the conversation in a pipe, HTTP, stopping, and coming back.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::support::{bot::Smartcloudops, peers};
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// A running bot; it is ended with the test.
+struct Serving {
+    child: Child,
+    port: u16,
+    _bot: Smartcloudops,
+}
+
+impl Serving {
+    fn start(settings: &str) -> Self {
+        let port = free_port();
+        let bot = Smartcloudops::configured(&format!("[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"));
+        let child = bot.command(&["serve"]).spawn().unwrap();
+        let serving = Self { child, port, _bot: bot };
+        let patience = Instant::now();
+        while get(port, "/healthz").is_none() {
+            assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
+            std::thread::yield_now();
+        }
+        serving
+    }
+
+    fn stop(mut self) -> i32 {
+        let id = i32::try_from(self.child.id()).unwrap();
+        let killed = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn it_serves_without_a_terminal_and_stops_cleanly() {
+    let serving = Serving::start("");
+    let (status, body) = get(serving.port, "/readyz").unwrap();
+    assert_eq!(status, 200, "{body}");
+    let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&ready["ready"], &ready["degraded"]), (&true.into(), &false.into()), "{body}");
+    assert_eq!(ready["database"]["ok"], true);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn it_is_ready_and_says_so_while_prometheus_is_away() {
+    let serving = Serving::start("[metrics.prometheus]\nurl = \"http://127.0.0.1:9\"\n");
+    let (status, body) = get(serving.port, "/readyz").unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &ready["degraded"], &ready["metrics"]["ok"]), (200, &true.into(), &false.into()), "{body}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn its_own_metrics_are_as_prometheus_wants_them() {
+    let Some(promtool) = peers::peer("SMARTCLOUDOPS_TEST_PROMTOOL") else { return };
+    let serving = Serving::start("");
+    let (_, text) = get(serving.port, "/metrics").unwrap();
+    assert!(text.contains("smartcloudops_build_info"), "{text}");
+    let mut check = std::process::Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_piped_conversation_is_answered_line_by_line() {
+    let bot = Smartcloudops::here();
+    let mut child = bot.command(&["chat"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut answer_to = |question: &[u8], wanted: &str| {
+        stdin.write_all(question).unwrap();
+        stdin.write_all(b"\n").unwrap();
+        let found = lines.by_ref().map(Result::unwrap).find(|line| line.contains(wanted));
+        assert!(found.is_some(), "{question:?}");
+    };
+    answer_to(b"whoami", "You are Admin");
+    answer_to(b"\xff\xfe broken \x00 utf-8", "I did not understand that");
+    answer_to(&[b'x'; 100_000], "I did not understand that");
+    answer_to(b"uptime", "Uptime now");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_taken_port_is_said_in_one_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let bot = Smartcloudops::configured(&format!("[http]\nlisten = \"{address}\"\n"));
+    let output = bot.run(&["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&format!("cannot listen on {address}")) && text.contains("http.listen"), "{text}");
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong() {
+    let bot = Smartcloudops::configured(&format!("[http]\nlisten = \"127.0.0.1:{}\"\n", free_port()));
+    let output = bot.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("Everything is in order"), "{text}");
+    let bot = Smartcloudops::asking("http://127.0.0.1:9");
+    let output = bot.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && text.contains("WRONG"), "{text}");
+    assert!(text.contains("could not reach Prometheus at http://127.0.0.1:9"), "{text}");
+    let bot = Smartcloudops::configured("[http]\nlisten_on = 1\n");
+    let output = bot.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && text.contains("http.listen_on"), "{text}");
+}
+
+#[test]
+fn the_configuration_can_be_written_checked_and_shown_without_its_secrets() {
+    let bot = Smartcloudops::configured("[metrics.prometheus]\nbearer_token = \"hunter2\"\nurl = \"http://127.0.0.1:9\"\n");
+    let shown = bot.run(&["config", "show"]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success() && !text.contains("hunter2") && text.contains("********"), "{text}");
+    assert!(bot.run(&["config", "check"]).status.success());
+    let example = bot.run(&["config", "example"]);
+    let file = bot.directory().join("example.toml");
+    std::fs::write(&file, example.stdout).unwrap();
+    assert!(bot.run(&["--config", file.to_str().unwrap(), "config", "check"]).status.success());
+    let missing = bot.run(&["--config", "/nowhere.toml", "ask", "cpu"]);
+    assert_eq!(missing.status.code(), Some(1));
+}

@@ -1,0 +1,89 @@
+use chat::{Block, Card, Image, MessageRef, Tone};
+use chrono::TimeDelta;
+use smartcloudops::store::{Completed, Completion, FirstSight, Reply};
+
+use super::{channel, said};
+use crate::support::database::for_each;
+
+fn reply(key: &str) -> Reply {
+    let mut card = Card::titled("CPU of web-1").tone(Tone::Good);
+    for png in [vec![0x89, b'P', 0, 255], vec![1]] {
+        card.blocks.push(Block::Text("41.7 %".to_owned()));
+        card.blocks.push(Block::Image(Image {
+            name: "cpu.png".to_owned(),
+            png,
+            alt: "a rising line".to_owned(),
+        }));
+    }
+    Reply { conversation: channel(), card, key: key.to_owned() }
+}
+
+fn posted(message: &str) -> MessageRef {
+    MessageRef { conversation: channel(), message: message.to_owned() }
+}
+
+#[tokio::test]
+async fn an_answer_is_posted_by_whoever_saved_it_and_after_a_crash_by_somebody_else() {
+    for_each(async |database| {
+        let FirstSight::New(id) = database.store.record(&said("Ev1", "cpu?")).await.unwrap() else {
+            panic!("seen before");
+        };
+        let completion = Completion { replies: vec![reply("Ev1/answer")], ..Completion::default() };
+        let Completed::Now(mine) = database.store.complete(&id, &completion).await.unwrap() else {
+            panic!("somebody else was faster");
+        };
+        assert_eq!(mine[0].reply, reply("Ev1/answer"));
+
+        let neighbour = database.neighbour().await;
+        let now = || database.clock.now();
+        assert!(neighbour.due(now(), 10).await.unwrap().is_empty());
+        database.clock.advance(TimeDelta::minutes(1));
+        let theirs = neighbour.due(now(), 10).await.unwrap();
+        assert_eq!(theirs[0].reply, reply("Ev1/answer"), "pictures included");
+        assert_eq!(theirs[0].attempt, 2);
+        assert!(database.store.due(now(), 10).await.unwrap().is_empty());
+
+        neighbour.delivered(&theirs[0].id, &posted("m7")).await.unwrap();
+        database.clock.advance(TimeDelta::days(1));
+        assert!(database.store.due(now(), 10).await.unwrap().is_empty());
+        assert_eq!(database.store.posted("Ev1/answer").await.unwrap(), Some(posted("m7")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_with_a_known_key_is_queued_once() {
+    for_each(async |database| {
+        let store = &database.store;
+        for new in [true, false] {
+            let mut tx = store.begin_write().await.unwrap();
+            assert_eq!(store.enqueue(&mut tx, &reply("alert-1")).await.unwrap(), new);
+            tx.commit().await.unwrap();
+        }
+        let mut tx = store.begin_write().await.unwrap();
+        store.enqueue(&mut tx, &reply("undone")).await.unwrap();
+        drop(tx);
+        assert_eq!(store.due(database.clock.now(), 10).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_post_comes_back_when_it_should_or_never() {
+    for_each(async |database| {
+        let store = &database.store;
+        let mut tx = store.begin_write().await.unwrap();
+        store.enqueue(&mut tx, &reply("a")).await.unwrap();
+        tx.commit().await.unwrap();
+        let start = database.clock.now();
+        let due = store.due(start, 10).await.unwrap();
+        let later = start + TimeDelta::hours(1);
+        store.failed(&due[0].id, Some(later), "rate limited").await.unwrap();
+        assert!(store.due(later - TimeDelta::seconds(1), 10).await.unwrap().is_empty());
+        let again = store.due(later, 10).await.unwrap();
+        assert_eq!((&again[0].id, again[0].attempt), (&due[0].id, 2));
+        store.failed(&again[0].id, None, "the channel is archived").await.unwrap();
+        assert!(store.due(later + TimeDelta::days(9), 10).await.unwrap().is_empty());
+    })
+    .await;
+}

@@ -1,0 +1,106 @@
+//! The real program, run as a user runs it, in a directory of its own.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// One installation: its own configuration, database and logs.
+pub struct Smartcloudops {
+    directory: TempDir,
+}
+
+impl Smartcloudops {
+    /// Watches this machine.
+    pub fn here() -> Self {
+        Self::configured("")
+    }
+
+    /// Asks this Prometheus-compatible server.
+    pub fn asking(server: &str) -> Self {
+        Self::configured(&format!("[metrics.prometheus]\nurl = \"{server}\"\ntimeout = \"10s\"\n"))
+    }
+
+    /// With these settings; the database and the logs stay in its own directory unless they say
+    /// otherwise.
+    pub fn configured(settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().display();
+        let store = if settings.contains("[store]") {
+            String::new()
+        } else {
+            format!("[store]\nurl = \"sqlite:{at}/bot.db\"\n")
+        };
+        let text = format!(
+            "[bot]\ntimezone = \"UTC\"\n[log]\ndirectory = \"{at}/logs\"\n{store}{settings}"
+        );
+        std::fs::write(directory.path().join("smartcloudops.toml"), text).unwrap();
+        Self { directory }
+    }
+
+    /// Where everything of it is.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A command of it, with standard input closed.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smartcloudops"));
+        command
+            .args(arguments)
+            .env("SMARTCLOUDOPS_CONFIG", self.directory.path().join("smartcloudops.toml"))
+            .env("HOME", self.directory.path())
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Asks as the person at the console.
+    pub fn ask(&self, question: &str) -> Output {
+        self.run(&["ask", "--json", question])
+    }
+
+    /// Asks as somebody else.
+    pub fn ask_as(&self, speaker: &str, question: &str) -> Output {
+        self.run(&["ask", "--json", "--as", speaker, question])
+    }
+}
+
+/// The JSON that was printed.
+pub fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+/// The answer of a question that was answered.
+pub fn answered(output: &Output) -> Value {
+    let printed = json(output);
+    assert_eq!(output.status.code(), Some(0), "{printed:#}");
+    assert_eq!(printed["refusal"], Value::Null, "{printed:#}");
+    printed["answer"].clone()
+}
+
+/// The refusal of a question that was refused with this exit code.
+pub fn refused(output: &Output, code: i32) -> Value {
+    let printed = json(output);
+    assert_eq!(output.status.code(), Some(code), "{printed:#}");
+    assert_eq!(printed["answer"], Value::Null, "{printed:#}");
+    printed["refusal"].clone()
+}
