@@ -22,6 +22,8 @@ cd "$directory"
 "${as_server[@]}" "$binaries/initdb" --pgdata="$directory/data" --username=postgres --auth=trust \
   --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$directory/initdb.log" 2>&1 ||
   { tail -n 20 "$directory/initdb.log" >&2; exit 1; }
+# The server writes its process id itself, on the first line of this file.
+ln -s data/postmaster.pid pid
 for _ in 1 2 3; do
   port=$(free_port)
   # fsync is off for speed: the tests kill the bot, not the database. No socket file: its path may not be
@@ -30,7 +32,6 @@ for _ in 1 2 3; do
   options+=" -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
   if "${as_server[@]}" "$binaries/pg_ctl" --pgdata="$directory/data" --log="$directory/log" --wait --timeout=30 \
     --options="$options" start </dev/null >/dev/null 2>&1; then
-    head -n 1 "$directory/data/postmaster.pid" >"$directory/pid"
     echo "postgres://postgres@127.0.0.1:$port/postgres"
     exit
   fi
