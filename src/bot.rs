@@ -4,8 +4,8 @@ pub mod ask;
 pub mod cards;
 pub mod intent;
 pub mod outbox;
-pub mod receive;
 mod people;
+pub mod receive;
 mod scope;
 
 use std::{sync::Arc, time::Instant};
@@ -181,9 +181,10 @@ impl Bot {
             Intent::Grant { role, user, environment } => {
                 self.grant(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()
             }
-            Intent::Revoke { role, user, environment } => {
-                self.revoke(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()
-            }
+            Intent::Revoke { role, user, environment } => self
+                .revoke(&principal, *role, user.as_deref(), environment.as_deref())
+                .await?
+                .into(),
             Intent::Anomalies { .. }
             | Intent::Incidents { .. }
             | Intent::Incident { .. }
@@ -205,9 +206,10 @@ impl Bot {
     /// The operating-system user at the console has the configured role without a grant.
     fn with_console_role(&self, mut principal: Principal) -> Principal {
         if principal.identity == crate::people::console_user() {
-            let id = principal.id.clone().unwrap_or_else(|| {
-                crate::access::PrincipalId(principal.identity.to_string())
-            });
+            let id = principal
+                .id
+                .clone()
+                .unwrap_or_else(|| crate::access::PrincipalId(principal.identity.to_string()));
             principal.bindings.push(crate::access::RoleBinding {
                 principal: id.clone(),
                 role: self.app.config.access.console_role,

@@ -128,7 +128,12 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
     // These work without a configuration, and help to write one.
     match &command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "smartcloudops", &mut io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Arguments::command(),
+                "smartcloudops",
+                &mut io::stdout(),
+            );
             return Ok(SUCCESS);
         }
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),

@@ -174,9 +174,10 @@ impl Config {
 
     fn from_figment(figment: &Figment) -> Result<Self, ConfigError> {
         let data = figment.data().map_err(|error| explain(&error))?;
-        let mut dict = data.into_iter().find_map(|(profile, dict)| {
-            (profile == Profile::Default).then_some(dict)
-        }).unwrap_or_default();
+        let mut dict = data
+            .into_iter()
+            .find_map(|(profile, dict)| (profile == Profile::Default).then_some(dict))
+            .unwrap_or_default();
         // These share the prefix but are not settings: the path of this file, and what test rigs
         // hand down.
         dict.retain(|key, _| key != "config" && !key.starts_with("test_"));
@@ -199,13 +200,17 @@ impl Config {
             return invalid("`metrics.thresholds.warning` is above `critical`: swap them".into());
         }
         if self.metrics.sample_interval.seconds() > 60 {
-            return invalid("`metrics.sample_interval` is over 60s: at that pace nothing short is seen".into());
+            return invalid(
+                "`metrics.sample_interval` is over 60s: at that pace nothing short is seen".into(),
+            );
         }
         if self.log.keep_days == 0 {
             return invalid("`log.keep_days` is 0: keep at least 1 day".into());
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
-            return invalid(format!("`log.level` is not a level: {error}; write error, warn, info, debug or trace"));
+            return invalid(format!(
+                "`log.level` is not a level: {error}; write error, warn, info, debug or trace"
+            ));
         }
         Ok(())
     }
@@ -328,7 +333,12 @@ fn explain(error: &figment::Error) -> ConfigError {
                 .min()
                 .filter(|(distance, key)| *distance <= key.len().div_ceil(2))
                 .map_or_else(
-                    || format!("known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                    || {
+                        format!(
+                            "known here: {}",
+                            known.iter().copied().collect::<Vec<_>>().join(", ")
+                        )
+                    },
                     |(_, key)| format!("did you mean `{key}`?"),
                 );
             format!("unknown key `{}`: {nearest}", join(&path, field))
@@ -395,7 +405,10 @@ mod tests {
         std::fs::write(file.path(), "postgres://bot:hunter2@db/ops\n").unwrap();
         let text = format!("[store]\nurl_file = '{}'", file.path().display());
         let config = Config::parse(&text).unwrap();
-        assert_eq!(config.store.url.as_ref().unwrap().expose_secret(), "postgres://bot:hunter2@db/ops");
+        assert_eq!(
+            config.store.url.as_ref().unwrap().expose_secret(),
+            "postgres://bot:hunter2@db/ops"
+        );
         let shown = config.shown().unwrap();
         assert!(!shown.contains("hunter2") && shown.contains("********"), "{shown}");
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -38,7 +38,11 @@ pub struct Readiness {
 }
 
 /// Serves until `shutdown` is cancelled, then finishes the requests in hand.
-pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
     axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 

@@ -1,8 +1,8 @@
 //! What the bot counts about itself, for `/metrics`.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 
 /// Counters, gauges and histograms, in a registry of their own.
@@ -28,13 +28,43 @@ impl Meters {
     /// All at zero.
     pub fn new() -> Self {
         let registry = Registry::new();
+        let build =
+            gauges(&registry, "build_info", "The version that runs; always 1.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self {
-            inbound: counters(&registry, "inbound_events_total", "Events heard.", &["platform", "outcome"]),
-            answers: counters(&registry, "answers_total", "Questions answered.", &["intent", "outcome"]),
-            answer_seconds: histogram(&registry, "answer_duration_seconds", "Time from hearing to having an answer."),
-            posts: counters(&registry, "posts_total", "Messages given to platforms.", &["platform", "outcome"]),
-            outbox_waiting: gauge(&registry, "outbox_waiting_messages", "Messages waiting to be sent."),
-            metrics_failures: counter(&registry, "metrics_source_failures_total", "Failures of the metrics source."),
+            inbound: counters(
+                &registry,
+                "inbound_events_total",
+                "Events heard.",
+                &["platform", "outcome"],
+            ),
+            answers: counters(
+                &registry,
+                "answers_total",
+                "Questions answered.",
+                &["intent", "outcome"],
+            ),
+            answer_seconds: histogram(
+                &registry,
+                "answer_duration_seconds",
+                "Time from hearing to having an answer.",
+            ),
+            posts: counters(
+                &registry,
+                "posts_total",
+                "Messages given to platforms.",
+                &["platform", "outcome"],
+            ),
+            outbox_waiting: gauge(
+                &registry,
+                "outbox_waiting_messages",
+                "Messages waiting to be sent.",
+            ),
+            metrics_failures: counter(
+                &registry,
+                "metrics_source_failures_total",
+                "Failures of the metrics source.",
+            ),
             store_failures: counter(&registry, "store_failures_total", "Failures of the database."),
             registry,
         }
@@ -81,6 +111,10 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     register(registry, IntGauge::with_opts(opts(name, help)))
 }
 
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(opts(name, help), labels))
+}
+
 fn histogram(registry: &Registry, name: &str, help: &str) -> Histogram {
     let buckets = vec![0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     register(registry, Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets)))
@@ -95,7 +129,10 @@ mod tests {
         let meters = Meters::new();
         meters.answers.with_label_values(&["metric", "answered"]).inc();
         let text = meters.text();
-        assert!(text.contains("smartcloudops_answers_total{intent=\"metric\",outcome=\"answered\"} 1"), "{text}");
+        assert!(
+            text.contains("smartcloudops_answers_total{intent=\"metric\",outcome=\"answered\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("# HELP smartcloudops_outbox_waiting_messages"), "{text}");
     }
 }

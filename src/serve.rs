@@ -47,7 +47,9 @@ pub enum ServeError {
     #[error("cannot use this terminal: {0}")]
     Terminal(io::Error),
     /// The HTTP address cannot be used.
-    #[error("cannot listen on {address}: {source}; set `http.listen` to a free address or `http.enabled = false`")]
+    #[error(
+        "cannot listen on {address}: {source}; set `http.listen` to a free address or `http.enabled = false`"
+    )]
     Listen {
         /// The address.
         address: std::net::SocketAddr,
@@ -124,9 +126,10 @@ async fn first_screen(app: &App, listener: &Listening) -> Card {
     let serving = match listener {
         Listening::Off => "nothing over HTTP".to_owned(),
         Listening::Failed(error) => error.to_string(),
-        Listening::On(listener) => listener
-            .local_addr()
-            .map_or_else(|error| error.to_string(), |address| format!("http://{address}/healthz, /readyz and /metrics")),
+        Listening::On(listener) => listener.local_addr().map_or_else(
+            |error| error.to_string(),
+            |address| format!("http://{address}/healthz, /readyz and /metrics"),
+        ),
     };
     let watching = match app.metrics.fleet().await {
         Ok(fleet) => format!("{} ({} hosts)", app.metrics.describe(), fleet.hosts().len()),
@@ -164,7 +167,8 @@ impl Running {
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
         for adapter in adapters {
-            let (inbox, token, root, broken) = (inbox.clone(), root.clone(), root.clone(), broken.clone());
+            let (inbox, token, root, broken) =
+                (inbox.clone(), root.clone(), root.clone(), broken.clone());
             front.spawn(async move {
                 if let Err(error) = adapter.run(inbox, token).await {
                     tracing::error!(%error, platform = %adapter.platform(), "a chat platform was lost");
@@ -182,36 +186,43 @@ impl Running {
         let bot = tokio::spawn({
             let root = root.clone();
             async move {
-                receiver.run(deliveries, CancellationToken::new()).await;
+                receiver.run(deliveries).await;
                 root.cancelled().await;
             }
         });
-        let watched = |part: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-            let (root, broken, stopping) = (root.clone(), broken.clone(), back_token.clone());
-            back.spawn(async move {
-                work.await;
-                if !stopping.is_cancelled() {
-                    tracing::error!(part, "a part ended early");
-                    broken.cancel();
-                    root.cancel();
-                }
-            });
-        };
-        watched("outbox", Box::pin({
-            let token = back_token.clone();
-            async move { outbox.run(token).await }
-        }));
+        let watched =
+            |part: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+                let (root, broken, stopping) = (root.clone(), broken.clone(), back_token.clone());
+                back.spawn(async move {
+                    work.await;
+                    if !stopping.is_cancelled() {
+                        tracing::error!(part, "a part ended early");
+                        broken.cancel();
+                        root.cancel();
+                    }
+                });
+            };
+        watched(
+            "outbox",
+            Box::pin({
+                let token = back_token.clone();
+                async move { outbox.run(token).await }
+            }),
+        );
         watched("sampling", Box::pin(sampling::run(app.clone(), back_token.clone())));
         watched("tidying", Box::pin(tidy(app.clone(), back_token.clone())));
         match listener {
-            Listening::On(listener) => watched("http", Box::pin({
-                let (app, token) = (app.clone(), back_token.clone());
-                async move {
-                    if let Err(error) = http::serve(app, listener, token).await {
-                        tracing::error!(%error, "HTTP failed");
+            Listening::On(listener) => watched(
+                "http",
+                Box::pin({
+                    let (app, token) = (app.clone(), back_token.clone());
+                    async move {
+                        if let Err(error) = http::serve(app, listener, token).await {
+                            tracing::error!(%error, "HTTP failed");
+                        }
                     }
-                }
-            })),
+                }),
+            ),
             Listening::Failed(error) => tracing::warn!(%error, "HTTP is not served"),
             Listening::Off => {}
         }

@@ -24,7 +24,9 @@ pub enum Screen {
 
 /// Why logs cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write logs to {directory}: {reason}; set `log.directory` to a folder you may write")]
+#[error(
+    "cannot write logs to {directory}: {reason}; set `log.directory` to a folder you may write"
+)]
 pub struct TelemetryError {
     directory: String,
     reason: String,
@@ -36,7 +38,8 @@ pub fn start(
     directory: &Path,
     screen: Screen,
 ) -> Result<WorkerGuard, TelemetryError> {
-    let refuse = |reason: String| TelemetryError { directory: directory.display().to_string(), reason };
+    let refuse =
+        |reason: String| TelemetryError { directory: directory.display().to_string(), reason };
     std::fs::create_dir_all(directory).map_err(|error: io::Error| refuse(error.to_string()))?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)

@@ -44,7 +44,9 @@ impl Asking<'_> {
     /// Numbers of one signal.
     pub(super) async fn metric(&self, intent: &Intent) -> Result<Answer, Failure> {
         let Intent::Metric { metric, stat, window, order, limit, chart, .. } = intent else {
-            return Err(Refusal::new(RefusalKind::Usage, "That is not a question about a metric.").into());
+            return Err(
+                Refusal::new(RefusalKind::Usage, "That is not a question about a metric.").into()
+            );
         };
         let reading = self.app.metrics.read(*metric, *stat, window.as_ref()).await?;
         let mut rows = self.chosen(&reading.values);
@@ -134,12 +136,8 @@ impl Asking<'_> {
 
     /// All signals at a glance: one query per signal, however many hosts there are.
     pub(super) async fn status(&self) -> Result<Answer, Failure> {
-        let hosts: Vec<_> = self
-            .fleet
-            .hosts()
-            .iter()
-            .filter(|host| self.includes(&host.name))
-            .collect();
+        let hosts: Vec<_> =
+            self.fleet.hosts().iter().filter(|host| self.includes(&host.name)).collect();
         let signals: &[Signal] = if hosts.len() == 1 { &Signal::ALL } else { &FLEET_SIGNALS };
         let readings = futures::future::try_join_all(
             signals.iter().map(|signal| self.app.metrics.read(*signal, Stat::Current, None)),
@@ -194,9 +192,13 @@ impl Asking<'_> {
             .series
             .iter()
             .filter(|series| self.includes(&series.host))
-            .map(|series| (series, forecast::time_to_reach(&series.points, 100.0, now, FORECAST_AHEAD)))
+            .map(|series| {
+                (series, forecast::time_to_reach(&series.points, 100.0, now, FORECAST_AHEAD))
+            })
             .collect();
-        found.sort_by_key(|(series, forecast)| (cards::soonest(forecast), series.host.clone(), series.part.clone()));
+        found.sort_by_key(|(series, forecast)| {
+            (cards::soonest(forecast), series.host.clone(), series.part.clone())
+        });
         let values = found
             .iter()
             .filter_map(|(series, _)| {
@@ -209,7 +211,8 @@ impl Asking<'_> {
                 })
             })
             .collect();
-        let evidence = Evidence { query: range.query.clone(), at: now, cached_seconds: None, values };
+        let evidence =
+            Evidence { query: range.query.clone(), at: now, cached_seconds: None, values };
         let mut card = cards::forecast(self.app, signal, &found, &range);
         if !found.is_empty() {
             let shown: Vec<String> = distinct(found.iter().map(|(series, _)| &series.host), 8);
@@ -241,8 +244,13 @@ impl Asking<'_> {
                 unit: Unit::None,
             })
             .collect();
-        let evidence = Evidence { query: result.query.clone(), at: result.at, cached_seconds: None, values };
-        Ok(Answer { card: cards::query(self.app, &result), evidence: vec![evidence], ..Answer::default() })
+        let evidence =
+            Evidence { query: result.query.clone(), at: result.at, cached_seconds: None, values };
+        Ok(Answer {
+            card: cards::query(self.app, &result),
+            evidence: vec![evidence],
+            ..Answer::default()
+        })
     }
 
     fn includes(&self, host: &str) -> bool {
@@ -320,7 +328,6 @@ fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +339,13 @@ mod tests {
 
     #[test]
     fn rows_go_from_worst_to_best_and_not_a_number_last() {
-        let mut rows = [row("c", f64::NAN), row("b", 5.0), row("a", 5.0), row("d", f64::INFINITY), row("e", 9.0)];
+        let mut rows = [
+            row("c", f64::NAN),
+            row("b", 5.0),
+            row("a", 5.0),
+            row("d", f64::INFINITY),
+            row("e", 9.0),
+        ];
         sort(&mut rows, None);
         let order: Vec<_> = rows.iter().map(|row| row.host.as_str()).collect();
         assert_eq!(order, ["d", "e", "a", "b", "c"]);

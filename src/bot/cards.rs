@@ -50,10 +50,7 @@ pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet) -> Refusal {
     } else {
         format!("The nearest names are {}.", unknown.nearest.join(", "))
     };
-    Refusal::new(
-        RefusalKind::UnknownHost,
-        format!("There is no host `{}`. {remedy}", unknown.name),
-    )
+    Refusal::new(RefusalKind::UnknownHost, format!("There is no host `{}`. {remedy}", unknown.name))
 }
 
 /// The metrics source did not answer.
@@ -67,7 +64,9 @@ pub(super) fn metrics_unavailable(error: &MetricsError, now: DateTime<Tz>) -> Re
 /// A part of the product that does not exist yet.
 pub(super) fn not_available(intent: &Intent) -> Refusal {
     let (what, meanwhile) = match intent {
-        Intent::Anomalies { .. } => ("Finding anomalies", "Ask for the numbers themselves, for example `cpu last 24h`."),
+        Intent::Anomalies { .. } => {
+            ("Finding anomalies", "Ask for the numbers themselves, for example `cpu last 24h`.")
+        }
         Intent::Incidents { .. }
         | Intent::Incident { .. }
         | Intent::Acknowledge { .. }
@@ -78,7 +77,17 @@ pub(super) fn not_available(intent: &Intent) -> Refusal {
     };
     Refusal::new(
         RefusalKind::NotAvailable,
-        format!("{what} is not available yet. I understood you, but this version cannot do it. {meanwhile}"),
+        format!(
+            "{what} is not available yet. I understood you, but this version cannot do it. {meanwhile}"
+        ),
+    )
+}
+
+/// Something that could not be answered although it was tried several times.
+pub(super) fn given_up() -> Card {
+    Card::titled("I could not answer this").tone(Tone::Bad).line(
+        "Every attempt was cut short. Please ask again in other words, and tell whoever runs me: the \
+         log names the event.",
     )
 }
 

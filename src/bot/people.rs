@@ -20,7 +20,9 @@ impl Bot {
         let (role, subject) = said("grant", role, who)?;
         let store = &self.app.store;
         let whose = store.identity_of(&subject).await?;
-        let change = store.grant(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment).await?;
+        let change = store
+            .grant(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment)
+            .await?;
         Ok(cards::granted(&whose, role, environment, matches!(change, Change::Made(_))))
     }
 
@@ -35,7 +37,9 @@ impl Bot {
         let (role, subject) = said("revoke", role, who)?;
         let store = &self.app.store;
         let whose = store.identity_of(&subject).await?;
-        let change = store.revoke(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment).await?;
+        let change = store
+            .revoke(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment)
+            .await?;
         Ok(cards::revoked(&whose, role, environment, matches!(change, Change::Made(_))))
     }
 

@@ -1,24 +1,31 @@
 //! From an adapter's delivery to a posted reply: recorded first, answered once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chat::{Inbound, Origin};
-use tokio::sync::{Semaphore, mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::MissedTickBehavior,
+};
+use tokio_util::task::TaskTracker;
 
-use super::{Bot, Reply, outbox::Outbox};
+use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
 use crate::{
     access::Permission,
     store::{
-        Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Reply as StoredReply, Speaker,
-        Turn,
+        Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded,
+        Reply as StoredReply, Speaker, Turn,
     },
 };
 
 /// Events answered at the same time.
 const AT_ONCE: usize = 16;
-/// Events of a crashed run that are answered at the start.
-const REPLAYED: u32 = 100;
+/// How often claims are renewed and unanswered events looked for: well within the claims' lease.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Events taken up at one look.
+const TAKEN_UP: u32 = 50;
+/// An event whose attempts were all cut short is given up after this many.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// Hears, answers, posts.
 #[derive(Clone)]
@@ -33,43 +40,67 @@ impl Receiver {
         Self { bot, outbox }
     }
 
-    /// Answers what is delivered until every adapter is gone or `shutdown` is cancelled, then
-    /// finishes what was begun.
-    pub async fn run(self, mut inbox: mpsc::Receiver<chat::Delivery>, shutdown: CancellationToken) {
+    /// Answers what is delivered until every adapter is gone, then finishes what was begun.
+    pub async fn run(self, mut inbox: mpsc::Receiver<chat::Delivery>) {
         let answering = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        self.replay(&answering).await;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            let delivery = tokio::select! {
-                delivery = inbox.recv() => delivery,
-                () = shutdown.cancelled() => None,
-            };
-            let Some(delivery) = delivery else { break };
-            // The semaphore is never closed.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-            let receiver = self.clone();
-            answering.spawn(async move {
-                receiver.receive(delivery).await;
-                drop(slot);
-            });
+            tokio::select! {
+                delivery = inbox.recv() => {
+                    let Some(delivery) = delivery else { break };
+                    // The semaphore is never closed.
+                    let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+                    let receiver = self.clone();
+                    answering.spawn(async move {
+                        receiver.receive(delivery).await;
+                        drop(slot);
+                    });
+                }
+                _ = look.tick() => self.take_up(&answering).await,
+            }
         }
         answering.close();
         answering.wait().await;
     }
 
-    /// What a crashed run recorded and did not answer.
-    async fn replay(&self, answering: &TaskTracker) {
-        match self.bot.app().store.pending(REPLAYED).await {
-            Ok(pending) => {
-                for recorded in pending {
+    /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered.
+    async fn take_up(&self, answering: &TaskTracker) {
+        let store = &self.bot.app().store;
+        let left = match store.renew_claims().await {
+            Ok(_) => store.pending(TAKEN_UP).await,
+            Err(error) => Err(error),
+        };
+        match left {
+            Ok(left) => {
+                for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
                     answering.spawn(async move {
-                        receiver.reply(&recorded.id, &recorded.inbound).await;
+                        if attempt > MOST_ATTEMPTS {
+                            receiver.give_up(&id, &inbound).await;
+                        } else {
+                            receiver.reply(&id, &inbound).await;
+                        }
                     });
                 }
             }
-            Err(error) => tracing::error!(%error, "cannot read what was left unanswered"),
+            Err(error) => {
+                self.bot.app().meters.store_failures.inc();
+                tracing::error!(%error, "cannot look for unanswered events");
+            }
         }
+    }
+
+    /// An event that ended the program every time it was tried is not tried again.
+    async fn give_up(&self, id: &InboxId, event: &Inbound) {
+        tracing::error!(event.id = %event.id, "an event was given up: every attempt to answer it was cut short");
+        let reply = Reply {
+            intent: Intent::Unknown {},
+            card: cards::given_up(),
+            outcome: Ok(Answer::default()),
+        };
+        self.finish(id, event, &reply).await;
     }
 
     /// Records one event, lets the adapter acknowledge it, and answers it.
@@ -98,7 +129,11 @@ impl Receiver {
 
     async fn reply(&self, id: &InboxId, event: &Inbound) {
         let reply = self.bot.answer(event, false).await;
-        let completion = self.bot.completion(event, &reply, true);
+        self.finish(id, event, &reply).await;
+    }
+
+    async fn finish(&self, id: &InboxId, event: &Inbound, reply: &Reply) {
+        let completion = self.bot.completion(event, reply, true);
         let store = &self.bot.app().store;
         match store.complete(id, &completion).await {
             Ok(Completed::Now(deliveries)) => {
@@ -128,7 +163,8 @@ impl Bot {
             text,
             at,
         };
-        let silent = event.origin == Origin::Overheard && reply.intent.permission() == Permission::Introduce;
+        let silent =
+            event.origin == Origin::Overheard && reply.intent.permission() == Permission::Introduce;
         let replies = if post && !silent {
             vec![StoredReply {
                 conversation: event.conversation.clone(),
@@ -147,7 +183,12 @@ impl Bot {
             replies,
             turns: vec![
                 turn(Speaker::Person, event.from.to_string(), event.text.clone(), event.at),
-                turn(Speaker::Bot, "rules".to_owned(), chat::text(&reply.card, chat::Style::Plain), now),
+                turn(
+                    Speaker::Bot,
+                    "rules".to_owned(),
+                    chat::text(&reply.card, chat::Style::Plain),
+                    now,
+                ),
             ],
             audit: vec![AuditEvent {
                 at: now,

@@ -66,7 +66,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliE
     let event = spoken(arguments.speaker.unwrap_or_else(console_user), text, &app);
     let mut reply = bot.answer(&event, arguments.chart.is_some()).await;
     // The answer stands whether or not it could be noted down.
-    if let Err(error) = app.store.record_and_complete(&event, &bot.completion(&event, &reply, false)).await {
+    if let Err(error) =
+        app.store.record_and_complete(&event, &bot.completion(&event, &reply, false)).await
+    {
         tracing::error!(%error, "the question was answered, but not recorded");
         complain(&error.to_string());
     }

@@ -42,7 +42,8 @@ pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError
             Ok(SUCCESS)
         }
         Command::Export { output: Some(path) } => {
-            let failed = |source| CliError::Io { what: format!("write {}", path.display()), source };
+            let failed =
+                |source| CliError::Io { what: format!("write {}", path.display()), source };
             let mut file = File::create(&path).map_err(failed)?;
             let rows = app.store.export_audit(&mut file).await?;
             file.sync_all().map_err(failed)?;

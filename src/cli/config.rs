@@ -23,10 +23,14 @@ pub(super) fn run(command: &Command, file: Option<&Path>) -> Result<u8, CliError
         Command::Example => say(config::EXAMPLE.trim_end()),
         Command::Check => {
             Config::load(file)?;
-            let from = file.map(Path::to_owned).or_else(|| config::default_file().filter(|path| path.exists()));
+            let from = file
+                .map(Path::to_owned)
+                .or_else(|| config::default_file().filter(|path| path.exists()));
             match from {
                 Some(path) => say(&format!("The configuration in {} is right.", path.display())),
-                None => say("There is no configuration file: the defaults are in force, and they are right."),
+                None => say(
+                    "There is no configuration file: the defaults are in force, and they are right.",
+                ),
             }
         }
         Command::Show => say(Config::load(file)?.shown()?.trim_end()),

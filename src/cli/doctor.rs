@@ -45,7 +45,8 @@ async fn examine(file: Option<&Path>) -> Vec<Finding> {
         Err(error) => return vec![finding("configuration", Err(error.to_string()))],
     };
     let clock = Clock::system();
-    let source = file.map(Path::to_owned).or_else(|| config::default_file().filter(|path| path.exists()));
+    let source =
+        file.map(Path::to_owned).or_else(|| config::default_file().filter(|path| path.exists()));
     let mut findings = vec![finding(
         "configuration",
         Ok(source.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string())),
@@ -65,7 +66,9 @@ fn finding(part: &'static str, found: Result<String, String>) -> Finding {
 
 fn sane(now: DateTime<Utc>) -> Result<String, String> {
     if now < EARLIEST {
-        return Err(format!("this machine believes it is {now}: start its time service, e.g. `timedatectl set-ntp true`"));
+        return Err(format!(
+            "this machine believes it is {now}: start its time service, e.g. `timedatectl set-ntp true`"
+        ));
     }
     Ok(now.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
@@ -86,12 +89,17 @@ async fn database(config: &Config, clock: &Clock) -> Vec<Finding> {
     let place = format!("{} {}", store.backend(), store.place());
     if !pending.is_empty() {
         // A database that was never used is made at the first start; that is not a fault.
-        return vec![finding("database", Ok(format!("{place}, tables are made or updated at the next start")))];
+        return vec![finding(
+            "database",
+            Ok(format!("{place}, tables are made or updated at the next start")),
+        )];
     }
     let audit = match store.verify_audit().await {
         Ok(verified) => Ok(format!("{} rows, whole", verified.rows)),
         Err(VerifyError::Store(error)) => Err(error.to_string()),
-        Err(tampered) => Err(format!("{tampered}; keep this database for an inquiry and restore a backup")),
+        Err(tampered) => {
+            Err(format!("{tampered}; keep this database for an inquiry and restore a backup"))
+        }
     };
     store.close().await;
     vec![finding("database", Ok(place)), finding("audit", audit)]
@@ -121,7 +129,9 @@ async fn metrics(config: &Config, clock: &Clock) -> Vec<Finding> {
         findings.push(finding(
             "metrics clock",
             if apart > MOST_CLOCK_DIFFERENCE {
-                Err(format!("it is {apart_text} apart from this machine's: start the time service on both"))
+                Err(format!(
+                    "it is {apart_text} apart from this machine's: start the time service on both"
+                ))
             } else {
                 Ok(format!("{apart_text} apart"))
             },
@@ -136,7 +146,9 @@ fn writable(config: &Config) -> Result<String, String> {
     std::fs::create_dir_all(&directory)
         .and_then(|()| std::fs::write(&probe, b""))
         .and_then(|()| std::fs::remove_file(&probe))
-        .map_err(|error| format!("cannot write to {}: {error}; set `log.directory`", directory.display()))?;
+        .map_err(|error| {
+            format!("cannot write to {}: {error}; set `log.directory`", directory.display())
+        })?;
     Ok(directory.display().to_string())
 }
 
@@ -145,7 +157,8 @@ fn free_space(config: &Config) -> Result<String, String> {
     let Some(directory) = config::data_directory().or_else(|| config.log_directory().ok()) else {
         return Ok("unknown".to_owned());
     };
-    let disks = Disks::new_with_refreshed_list().map_err(|error| format!("cannot read the disks: {error}"))?;
+    let disks = Disks::new_with_refreshed_list()
+        .map_err(|error| format!("cannot read the disks: {error}"))?;
     let disk = disks
         .iter()
         .filter(|disk| directory.starts_with(disk.mount_point()))
@@ -154,7 +167,9 @@ fn free_space(config: &Config) -> Result<String, String> {
     let free = format::bytes(disk.available_space() as f64);
     let place = disk.mount_point().display();
     if disk.available_space() < LEAST_FREE_BYTES {
-        return Err(format!("only {free} free on {place}: free some, or move `store.url` and `log.directory`"));
+        return Err(format!(
+            "only {free} free on {place}: free some, or move `store.url` and `log.directory`"
+        ));
     }
     Ok(format!("{free} free on {place}"))
 }
@@ -166,7 +181,9 @@ async fn listens(config: &Config) -> Result<String, String> {
     let address = config.http.listen;
     match tokio::net::TcpListener::bind(address).await {
         Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!("cannot listen on {address}: {error}; stop what uses it (perhaps the bot itself) or set `http.listen`")),
+        Err(error) => Err(format!(
+            "cannot listen on {address}: {error}; stop what uses it (perhaps the bot itself) or set `http.listen`"
+        )),
     }
 }
 

@@ -44,13 +44,17 @@ pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError
         Command::List => return list(&app).await,
         Command::Grant(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change = store.grant(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
-            change.map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
+            let change =
+                store.grant(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            change
+                .map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
         }
         Command::Revoke(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change = store.revoke(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
-            change.map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
+            let change =
+                store.revoke(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            change
+                .map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
         }
     };
     say(&chat::text(&done?, style_of_stdout()));
@@ -72,9 +76,13 @@ async fn list(app: &App) -> Result<u8, CliError> {
             }
         }
     }
-    let title = format!("{} granted", if rows.len() == 1 { "1 role".to_owned() } else { format!("{} roles", rows.len()) });
+    let title = format!(
+        "{} granted",
+        if rows.len() == 1 { "1 role".to_owned() } else { format!("{} roles", rows.len()) }
+    );
     let card = if rows.is_empty() {
-        Card::titled(title).line("Give one with `smartcloudops roles grant ROLE PLATFORM:WORKSPACE:USER`.")
+        Card::titled(title)
+            .line("Give one with `smartcloudops roles grant ROLE PLATFORM:WORKSPACE:USER`.")
     } else {
         let header = ["account", "role", "where", "shown as"].map(ToOwned::to_owned).to_vec();
         Card::titled(title).with(Block::Table(Table { header, rows, more: 0 }))

@@ -7,7 +7,9 @@ use chrono_tz::Tz;
 
 use super::{
     Fleet, MetricsError, RangeReading, Reading, Signal, Stat, Window,
-    host::HostMetrics, prometheus::{Prometheus, RawReading}, promql::Gated,
+    host::HostMetrics,
+    prometheus::{Prometheus, RawReading},
+    promql::Gated,
 };
 use crate::{clock::Clock, config::MetricsConfig};
 

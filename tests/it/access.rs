@@ -37,7 +37,13 @@ fn each_role_may_do_its_part_and_no_more() {
     grant(&bot, "viewer", ANA, &[]);
     answered(&bot.ask_as(ANA, "status"));
     let host = console_host();
-    for question in [format!("restart nginx on {host}"), format!("query up{{instance=\"{host}\"}}"), "grant admin slack:T1:UANA".into(), "approve 7F3K".into(), format!("logs {host}")] {
+    for question in [
+        format!("restart nginx on {host}"),
+        format!("query up{{instance=\"{host}\"}}"),
+        "grant admin slack:T1:UANA".into(),
+        "approve 7F3K".into(),
+        format!("logs {host}"),
+    ] {
         let refusal = refused(&bot.ask_as(ANA, &question), 3);
         assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
     }
@@ -74,7 +80,10 @@ fn a_role_in_one_environment_ends_there() {
         .iter()
         .map(|row| row["host"].as_str().unwrap().to_owned())
         .collect();
-    assert!(hosts.contains(&"web-7".to_owned()) && !hosts.contains(&"web-1".to_owned()), "{hosts:?}");
+    assert!(
+        hosts.contains(&"web-7".to_owned()) && !hosts.contains(&"web-1".to_owned()),
+        "{hosts:?}"
+    );
 }
 
 #[test]
@@ -89,7 +98,9 @@ fn help_shows_what_the_role_may_say() {
 #[test]
 fn features_that_come_later_say_so() {
     let bot = Smartcloudops::here();
-    for question in ["summarize the last 3 anomalies", "open incidents", "approvals", "runbooks", "executions"] {
+    for question in
+        ["summarize the last 3 anomalies", "open incidents", "approvals", "runbooks", "executions"]
+    {
         let refusal = refused(&bot.ask(question), 3);
         assert_eq!(refusal["kind"], "not_available", "{question}");
         assert!(refusal["message"].as_str().unwrap().contains("not available yet"), "{refusal}");
@@ -113,7 +124,8 @@ fn an_account_is_linked_only_after_a_question() {
     grant(&bot, "operator", ANA, &[]);
     let text = answered(&bot.ask_as(other, "link"))["text"].as_str().unwrap().to_owned();
     let code = text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    let asked = answered(&bot.ask_as(ANA, &format!("link {code}")))["text"].as_str().unwrap().to_owned();
+    let asked =
+        answered(&bot.ask_as(ANA, &format!("link {code}")))["text"].as_str().unwrap().to_owned();
     assert!(asked.contains(other), "{asked}");
     assert_eq!(refused(&bot.ask_as(other, "cpu"), 3)["kind"], "unknown_user");
     answered(&bot.ask_as(ANA, &format!("link {code} yes")));
@@ -136,7 +148,8 @@ fn every_change_of_access_is_in_the_audit() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let grants = rows.iter().filter(|row| row["action"] == "role.grant" && row["subject"] == ANA).count();
+    let grants =
+        rows.iter().filter(|row| row["action"] == "role.grant" && row["subject"] == ANA).count();
     assert_eq!(grants, 2, "{rows:#?}");
 }
 

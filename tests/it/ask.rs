@@ -12,10 +12,22 @@ const SIGNALS: [(&str, &str); 9] = [
     ("cpu", "100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode='idle'}[5m])))"),
     ("memory", "100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)"),
     ("swap", "100 * (1 - node_memory_SwapFree_bytes / (node_memory_SwapTotal_bytes > 0))"),
-    ("disk", "100 * (1 - node_filesystem_avail_bytes{fstype!~'tmpfs|ramfs|overlay|squashfs|devtmpfs|iso9660|fuse.*|nsfs|rootfs|autofs'} / node_filesystem_size_bytes > 0)"),
-    ("disk_io", "sum by (instance) (rate(node_disk_read_bytes_total{device!~'(dm-|loop|ram|sr|md|fd|zram).*'}[5m])) + sum by (instance) (rate(node_disk_written_bytes_total{device!~'(dm-|loop|ram|sr|md|fd|zram).*'}[5m]))"),
-    ("network_in", "sum by (instance) (rate(node_network_receive_bytes_total{device=~'eth0|en.*'}[5m]))"),
-    ("network_out", "sum by (instance) (rate(node_network_transmit_bytes_total{device=~'eth0|en.*'}[5m]))"),
+    (
+        "disk",
+        "100 * (1 - node_filesystem_avail_bytes{fstype!~'tmpfs|ramfs|overlay|squashfs|devtmpfs|iso9660|fuse.*|nsfs|rootfs|autofs'} / node_filesystem_size_bytes > 0)",
+    ),
+    (
+        "disk_io",
+        "sum by (instance) (rate(node_disk_read_bytes_total{device!~'(dm-|loop|ram|sr|md|fd|zram).*'}[5m])) + sum by (instance) (rate(node_disk_written_bytes_total{device!~'(dm-|loop|ram|sr|md|fd|zram).*'}[5m]))",
+    ),
+    (
+        "network_in",
+        "sum by (instance) (rate(node_network_receive_bytes_total{device=~'eth0|en.*'}[5m]))",
+    ),
+    (
+        "network_out",
+        "sum by (instance) (rate(node_network_transmit_bytes_total{device=~'eth0|en.*'}[5m]))",
+    ),
     ("load", "node_load1"),
     ("uptime", "node_time_seconds - node_boot_time_seconds"),
 ];
@@ -38,7 +50,11 @@ fn equals_promtool(server: &str) {
             let answer = answered(&bot.ask(&question));
             let evidence = &answer["evidence"][0];
             let ours: Vec<f64> = sorted(
-                evidence["values"].as_array().unwrap().iter().map(|row| row["value"].as_f64().unwrap()),
+                evidence["values"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|row| row["value"].as_f64().unwrap()),
             );
             let at = evidence["at"].as_str().unwrap();
             let theirs = peers::promtool(server, &over(stat, expression), at);
@@ -78,14 +94,24 @@ fn every_number_from_victoriametrics_is_the_fleets_number() {
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|row| (format!("{}{}", row["host"], row["part"]), row["value"].as_f64().unwrap()))
+                .map(|row| {
+                    (format!("{}{}", row["host"], row["part"]), row["value"].as_f64().unwrap())
+                })
                 .collect()
         };
         let (ours, theirs) = (by_host(&ours), by_host(&theirs));
-        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{question}");
+        assert_eq!(
+            ours.keys().collect::<Vec<_>>(),
+            theirs.keys().collect::<Vec<_>>(),
+            "{question}"
+        );
         for (host, value) in &ours {
             // A sample may arrive between the two questions.
-            assert!((value - theirs[host]).abs() <= 5.0, "{question} {host}: {value} {}", theirs[host]);
+            assert!(
+                (value - theirs[host]).abs() <= 5.0,
+                "{question} {host}: {value} {}",
+                theirs[host]
+            );
         }
     }
 }
@@ -99,7 +125,10 @@ fn this_machine_through_node_exporter_is_promtools_number() {
         let evidence = &answer["evidence"][0];
         let ours = evidence["values"][0]["value"].as_f64().unwrap();
         let theirs = peers::promtool(&server, expression, evidence["at"].as_str().unwrap())[0].1;
-        assert!((ours - theirs).abs() <= 1e-6 * theirs.abs().max(1e-3), "{signal}: {ours} {theirs}");
+        assert!(
+            (ours - theirs).abs() <= 1e-6 * theirs.abs().max(1e-3),
+            "{signal}: {ours} {theirs}"
+        );
     }
 }
 
@@ -134,7 +163,8 @@ fn a_filling_disk_has_a_date_and_a_flat_one_has_none() {
     let text = |question: &str| answered(&bot.ask(question))["text"].as_str().unwrap().to_owned();
     let filling = text("when will db-1's disk be full?");
     assert!(filling.contains("db-1 /data will be full in about"), "{filling}");
-    let days: f64 = filling.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let days: f64 =
+        filling.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!((3.0..=6.0).contains(&days), "{filling}");
     let flat = text("when is web-1's disk full?");
     assert!(flat.contains("not be full at this rate"), "{flat}");
@@ -145,7 +175,13 @@ fn a_chart_is_a_picture_of_the_promised_size() {
     let Some(server) = peers::fleet() else { return };
     let bot = Smartcloudops::asking(&server);
     let file = bot.directory().join("chart.png");
-    let answer = answered(&bot.run(&["ask", "--json", "--chart", file.to_str().unwrap(), "cpu of web hosts last 6h"]));
+    let answer = answered(&bot.run(&[
+        "ask",
+        "--json",
+        "--chart",
+        file.to_str().unwrap(),
+        "cpu of web hosts last 6h",
+    ]));
     assert_eq!(answer["chart"], file.to_str().unwrap());
     let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&file).unwrap()))
         .read_info()
@@ -168,7 +204,12 @@ fn raw_promql_goes_through_the_gate() {
     let bot = Smartcloudops::asking(&server);
     let answer = answered(&bot.ask("query count by (role) (up{job=\"node\"})"));
     assert_eq!(answer["evidence"][0]["values"].as_array().unwrap().len(), 4);
-    for hostile in ["query {__name__=~\".+\"}", "query up", "query rate(node_cpu_seconds_total{mode=\"idle\"}[400d])", "query (((("] {
+    for hostile in [
+        "query {__name__=~\".+\"}",
+        "query up",
+        "query rate(node_cpu_seconds_total{mode=\"idle\"}[400d])",
+        "query ((((",
+    ] {
         let refusal = refused(&bot.ask(hostile), 3);
         assert_eq!(refusal["kind"], "usage", "{hostile}: {refusal}");
     }
@@ -180,7 +221,11 @@ fn a_server_that_is_away_is_said_with_the_time() {
     let refusal = refused(&bot.ask("cpu"), 4);
     assert_eq!(refusal["kind"], "metrics_unavailable");
     let message = refusal["message"].as_str().unwrap();
-    assert!(message.starts_with("It is ") && message.contains("could not reach Prometheus at http://127.0.0.1:9"), "{message}");
+    assert!(
+        message.starts_with("It is ")
+            && message.contains("could not reach Prometheus at http://127.0.0.1:9"),
+        "{message}"
+    );
     // Help needs no numbers.
     answered(&bot.ask("help"));
 }

@@ -6,7 +6,8 @@ use crate::support::bot::{Smartcloudops, json};
 
 /// Asks through standard input, since a command line cannot carry everything.
 fn say(bot: &Smartcloudops, bytes: &[u8]) -> (serde_json::Value, Option<i32>) {
-    let mut child = bot.command(&["ask", "--json", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        bot.command(&["ask", "--json", "-"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // The program may have read enough before we wrote all.
     let _ = stdin.write_all(bytes);
@@ -47,7 +48,10 @@ fn a_host_with_characters_nobody_sees_is_no_host() {
         assert_eq!(code, Some(3), "{printed:#}");
         assert_eq!(printed["refusal"]["kind"], "unknown_host", "{printed:#}");
         let message = printed["refusal"]["message"].as_str().unwrap();
-        assert!(!message.chars().any(|c| ['\u{200b}', '\u{202e}', '\u{ad}'].contains(&c)), "{message:?}");
+        assert!(
+            !message.chars().any(|c| ['\u{200b}', '\u{202e}', '\u{ad}'].contains(&c)),
+            "{message:?}"
+        );
     }
     let (printed, _) = say(&bot, "restart nginx on wеb-1".as_bytes());
     assert_eq!(printed["refusal"]["kind"], "unknown_host", "{printed:#}");
@@ -71,7 +75,10 @@ fn only_a_plain_imperative_acts() {
     ] {
         let (printed, _) = say(&bot, text.as_bytes());
         let name = printed["intent"]["name"].as_str().unwrap();
-        assert!(!["remediate", "approve", "reject", "grant", "revoke"].contains(&name), "{text}: {printed:#}");
+        assert!(
+            !["remediate", "approve", "reject", "grant", "revoke"].contains(&name),
+            "{text}: {printed:#}"
+        );
     }
     let (printed, _) = say(&bot, format!("reboot {host}").as_bytes());
     assert_eq!(printed["intent"]["name"], "remediate", "{printed:#}");

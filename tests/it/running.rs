@@ -35,7 +35,9 @@ struct Serving {
 impl Serving {
     fn start(settings: &str) -> Self {
         let port = free_port();
-        let bot = Smartcloudops::configured(&format!("[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"));
+        let bot = Smartcloudops::configured(&format!(
+            "[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"
+        ));
         let child = bot.command(&["serve"]).spawn().unwrap();
         let serving = Self { child, port, _bot: bot };
         let patience = Instant::now();
@@ -48,7 +50,8 @@ impl Serving {
 
     fn stop(mut self) -> i32 {
         let id = i32::try_from(self.child.id()).unwrap();
-        let killed = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status().unwrap();
+        let killed =
+            std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status().unwrap();
         assert!(killed.success());
         self.child.wait().unwrap().code().unwrap()
     }
@@ -77,7 +80,11 @@ fn it_is_ready_and_says_so_while_prometheus_is_away() {
     let serving = Serving::start("[metrics.prometheus]\nurl = \"http://127.0.0.1:9\"\n");
     let (status, body) = get(serving.port, "/readyz").unwrap();
     let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, &ready["degraded"], &ready["metrics"]["ok"]), (200, &true.into(), &false.into()), "{body}");
+    assert_eq!(
+        (status, &ready["degraded"], &ready["metrics"]["ok"]),
+        (200, &true.into(), &false.into()),
+        "{body}"
+    );
     assert_eq!(serving.stop(), 0);
 }
 
@@ -128,12 +135,16 @@ fn a_taken_port_is_said_in_one_sentence() {
     let output = bot.run(&["serve"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains(&format!("cannot listen on {address}")) && text.contains("http.listen"), "{text}");
+    assert!(
+        text.contains(&format!("cannot listen on {address}")) && text.contains("http.listen"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_doctor_finds_what_is_wrong() {
-    let bot = Smartcloudops::configured(&format!("[http]\nlisten = \"127.0.0.1:{}\"\n", free_port()));
+    let bot =
+        Smartcloudops::configured(&format!("[http]\nlisten = \"127.0.0.1:{}\"\n", free_port()));
     let output = bot.run(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("Everything is in order"), "{text}");
@@ -150,10 +161,15 @@ fn the_doctor_finds_what_is_wrong() {
 
 #[test]
 fn the_configuration_can_be_written_checked_and_shown_without_its_secrets() {
-    let bot = Smartcloudops::configured("[metrics.prometheus]\nbearer_token = \"hunter2\"\nurl = \"http://127.0.0.1:9\"\n");
+    let bot = Smartcloudops::configured(
+        "[metrics.prometheus]\nbearer_token = \"hunter2\"\nurl = \"http://127.0.0.1:9\"\n",
+    );
     let shown = bot.run(&["config", "show"]);
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.status.success() && !text.contains("hunter2") && text.contains("********"), "{text}");
+    assert!(
+        shown.status.success() && !text.contains("hunter2") && text.contains("********"),
+        "{text}"
+    );
     assert!(bot.run(&["config", "check"]).status.success());
     let example = bot.run(&["config", "example"]);
     let file = bot.directory().join("example.toml");

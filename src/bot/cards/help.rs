@@ -71,7 +71,8 @@ pub fn help(role: Role, fleet: &Fleet) -> Card {
         .with(Block::Code("whoami\nlink\nhelp".to_owned()))
         .note("Plain questions work too: \"what is the highest CPU since yesterday?\"");
     if role < Role::Viewer {
-        return card.note("To ask about machines you need the role Viewer: `whoami` tells how to get it.");
+        return card
+            .note("To ask about machines you need the role Viewer: `whoami` tells how to get it.");
     }
     card.button("CPU now", "cpu").button("All hosts", "status")
 }
@@ -96,7 +97,13 @@ pub fn not_understood(role: Role) -> Card {
 }
 
 /// The first thing someone sees: what is watched, what is kept where, and what to try.
-pub fn first_screen(version: &str, watching: &str, store: &str, serving: &str, logs: &Path) -> Card {
+pub fn first_screen(
+    version: &str,
+    watching: &str,
+    store: &str,
+    serving: &str,
+    logs: &Path,
+) -> Card {
     Card::titled(format!("Smart CloudOps AI {version}"))
         .with(Block::Fields(vec![
             ("watching".to_owned(), watching.to_owned()),
@@ -105,7 +112,9 @@ pub fn first_screen(version: &str, watching: &str, store: &str, serving: &str, l
             ("serving".to_owned(), serving.to_owned()),
         ]))
         .line("Three things to try:")
-        .with(Block::Code("what's the current CPU?\nmemory over the last hour\nwhen is the disk full?".to_owned()))
+        .with(Block::Code(
+            "what's the current CPU?\nmemory over the last hour\nwhen is the disk full?".to_owned(),
+        ))
         .note("`help` shows the rest, `exit` leaves.")
 }
 

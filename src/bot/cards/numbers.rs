@@ -54,11 +54,21 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
         return no_data(app, &what, missing, reading);
     };
     let thresholds = app.config.metrics.thresholds;
-    let worst = rows[..shown].iter().map(|row| tone(row.value, unit, thresholds)).max_by_key(|tone| severity(*tone));
+    let worst = rows[..shown]
+        .iter()
+        .map(|row| tone(row.value, unit, thresholds))
+        .max_by_key(|tone| severity(*tone));
     let headline = if rows.len() == 1 {
-        format!("{what} of {} is {}", place(&first.host, first.part.as_deref()), format::value(first.value, unit))
+        format!(
+            "{what} of {} is {}",
+            place(&first.host, first.part.as_deref()),
+            format::value(first.value, unit)
+        )
     } else {
-        let hosts = count(rows.iter().map(|row| &row.host).collect::<std::collections::BTreeSet<_>>().len(), "host");
+        let hosts = count(
+            rows.iter().map(|row| &row.host).collect::<std::collections::BTreeSet<_>>().len(),
+            "host",
+        );
         format!(
             "{what}: {hosts}, {} at {}",
             place(&first.host, first.part.as_deref()),
@@ -214,8 +224,12 @@ pub fn picture_alt(signal: Signal, window: &Window, series: &[&Series]) -> Strin
         .iter()
         .take(4)
         .filter_map(|series| {
-            let values = series.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
-            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+            let values =
+                series.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
+            let (low, high) = values
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                    (low.min(value), high.max(value))
+                });
             (low <= high).then(|| {
                 format!(
                     "{} from {} to {}",
@@ -241,13 +255,14 @@ pub fn status(
     readings: &[Reading],
 ) -> Card {
     let card = match hosts {
-        [] => Card::titled("I see no hosts").tone(Tone::Warning).line(
-            "The metrics source reports no host. `smartcloudops doctor` says what is wrong.",
-        ),
+        [] => Card::titled("I see no hosts")
+            .tone(Tone::Warning)
+            .line("The metrics source reports no host. `smartcloudops doctor` says what is wrong."),
         [host] => one_host(app, host, signals, numbers.get(host.name.as_str())),
         _ => fleet(app, hosts, signals, numbers),
     };
-    let warnings: Vec<String> = readings.iter().flat_map(|reading| reading.warnings.clone()).collect();
+    let warnings: Vec<String> =
+        readings.iter().flat_map(|reading| reading.warnings.clone()).collect();
     let card = warned(card, &warnings);
     let oldest = readings.iter().min_by_key(|reading| reading.at);
     match oldest {
@@ -261,7 +276,12 @@ pub fn status(
     }
 }
 
-fn one_host(app: &App, host: &Host, signals: &[Signal], numbers: Option<&BTreeMap<Signal, Measurement>>) -> Card {
+fn one_host(
+    app: &App,
+    host: &Host,
+    signals: &[Signal],
+    numbers: Option<&BTreeMap<Signal, Measurement>>,
+) -> Card {
     let thresholds = app.config.metrics.thresholds;
     let mut fields = Vec::new();
     if let Some(environment) = &host.environment {
@@ -349,9 +369,10 @@ fn fleet(
             let numbers = numbers.get(host.name.as_str());
             let mut cells = vec![host.name.clone()];
             cells.extend(signals.iter().map(|signal| {
-                numbers
-                    .and_then(|numbers| numbers.get(signal))
-                    .map_or_else(|| "no data".to_owned(), |row| format::value(row.value, signal.unit()))
+                numbers.and_then(|numbers| numbers.get(signal)).map_or_else(
+                    || "no data".to_owned(),
+                    |row| format::value(row.value, signal.unit()),
+                )
             }));
             let state = match rating {
                 0 => "fine",
@@ -378,7 +399,12 @@ pub fn soonest(forecast: &Forecast) -> (u8, DateTime<Utc>) {
 }
 
 /// When each reaches 100 %.
-pub fn forecast(app: &App, signal: Signal, found: &[(&Series, Forecast)], range: &RangeReading) -> Card {
+pub fn forecast(
+    app: &App,
+    signal: Signal,
+    found: &[(&Series, Forecast)],
+    range: &RangeReading,
+) -> Card {
     let name = signal.title();
     let card = match found {
         [] => Card::titled(format!("{name} forecast: no data")).tone(Tone::Warning),
@@ -395,14 +421,20 @@ pub fn forecast(app: &App, signal: Signal, found: &[(&Series, Forecast)], range:
                 .take(TABLE_ROWS)
                 .map(|(series, forecast)| {
                     let (sentence, detail, _) = foretold(app, range.end, forecast);
-                    vec![crate::bot::cards::place(&series.host, series.part.as_deref()), sentence, detail]
+                    vec![
+                        crate::bot::cards::place(&series.host, series.part.as_deref()),
+                        sentence,
+                        detail,
+                    ]
                 })
                 .collect();
-            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).with(Block::Table(Table {
-                header: vec!["where".into(), "forecast".into(), "detail".into()],
-                rows,
-                more: found.len().saturating_sub(TABLE_ROWS),
-            }))
+            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).with(Block::Table(
+                Table {
+                    header: vec!["where".into(), "forecast".into(), "detail".into()],
+                    rows,
+                    more: found.len().saturating_sub(TABLE_ROWS),
+                },
+            ))
         }
     };
     let card = warned(card, &range.warnings);
@@ -419,7 +451,9 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
     let moment = |at: &DateTime<Utc>| format::moment(*at, now, app.zone);
     let grows = |per_day: &f64| format!("{} a day", format::value(*per_day, Unit::Percent));
     match forecast {
-        Forecast::AlreadyThere => ("is full already".to_owned(), "It is at 100 % now.".to_owned(), Tone::Bad),
+        Forecast::AlreadyThere => {
+            ("is full already".to_owned(), "It is at 100 % now.".to_owned(), Tone::Bad)
+        }
         Forecast::At { when, earliest, latest, per_day } => {
             let left = (*when - now).to_std().unwrap_or_default();
             let tone = match left.as_secs() / 86_400 {
@@ -429,8 +463,16 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
             };
             let latest = latest.as_ref().map_or_else(|| "never".to_owned(), moment);
             (
-                format!("will be full in about {} ({})", format::span(left.as_secs_f64()), moment(when)),
-                format!("Between {} and {latest} with 90 % confidence, growing {}.", moment(earliest), grows(per_day)),
+                format!(
+                    "will be full in about {} ({})",
+                    format::span(left.as_secs_f64()),
+                    moment(when)
+                ),
+                format!(
+                    "Between {} and {latest} with 90 % confidence, growing {}.",
+                    moment(earliest),
+                    grows(per_day)
+                ),
                 tone,
             )
         }
@@ -441,7 +483,10 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
         ),
         Forecast::TooLittleData { have, need } => (
             "cannot be foretold yet".to_owned(),
-            format!("I have {} since the last clean-up, and a line needs {need}.", count(*have, "measurement")),
+            format!(
+                "I have {} since the last clean-up, and a line needs {need}.",
+                count(*have, "measurement")
+            ),
             Tone::Warning,
         ),
     }
@@ -458,7 +503,8 @@ pub fn query(app: &App, result: &RawReading) -> Card {
         .iter()
         .take(TABLE_ROWS)
         .map(|(labels, value)| {
-            let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+            let labels: Vec<_> =
+                labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
             vec![labels.join(", "), format::value(*value, Unit::None)]
         })
         .collect();

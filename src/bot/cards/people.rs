@@ -20,7 +20,8 @@ pub fn whoami(principal: &Principal, display_name: &str) -> Card {
             .map_or_else(|| "everywhere".to_owned(), |environment| format!("in {environment}"));
         fields.push(("role".to_owned(), format!("{}, {place}", binding.role)));
     }
-    let card = Card::titled(format!("You are {}", principal.best_role())).with(Block::Fields(fields));
+    let card =
+        Card::titled(format!("You are {}", principal.best_role())).with(Block::Fields(fields));
     match &principal.link_code {
         Some(code) if !principal.is_known() => card.line(format!(
             "Nobody gave you a role yet. Ask an Admin to say `grant viewer {code}`, or, if you have \
@@ -48,12 +49,10 @@ pub fn link_code(principal: &Principal) -> Card {
 
 /// Asks before two accounts become one person, since the other account gets all rights.
 pub fn link_question(code: &str, other: &UserRef) -> Card {
-    Card::titled(format!("Is {other} you?"))
-        .tone(Tone::Warning)
-        .line(format!(
-            "That account would have all your roles. If it is yours, say `link {code} yes` within 24 \
+    Card::titled(format!("Is {other} you?")).tone(Tone::Warning).line(format!(
+        "That account would have all your roles. If it is yours, say `link {code} yes` within 24 \
              hours. If somebody else sent you this code, do nothing and tell an Admin."
-        ))
+    ))
 }
 
 /// Two accounts are one person now.

@@ -14,7 +14,9 @@ pub fn peer(variable: &str) -> Option<String> {
             eprintln!("left out: {variable} is not set");
             None
         }
-        _ => panic!("{variable} is not set: run the tests with ./tests/run, or set {ALLOW_MISSING}=1"),
+        _ => panic!(
+            "{variable} is not set: run the tests with ./tests/run, or set {ALLOW_MISSING}=1"
+        ),
     }
 }
 

@@ -82,7 +82,9 @@ pub(super) fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
         });
         let talk = rest[1..].iter().filter(|token| token.word.is_none()).count();
         if talk <= 2 {
-            return Some(Intent::Link { code: code.map(|token| token.raw.to_ascii_uppercase()) });
+            let confirmed = code.is_some() && rest.last().is_some_and(|token| token.text == "yes");
+            let code = code.map(|token| token.raw.to_ascii_uppercase());
+            return Some(Intent::Link { code, confirmed });
         }
     }
     None
