@@ -118,6 +118,10 @@ impl Question<'_, '_> {
                         | "file"
                         | "files"
                         | "output"
+                        | "timeout"
+                        | "timeouts"
+                        | "exception"
+                        | "exceptions"
                 )
             {
                 if service.is_none() && token.text.is_ascii() {
