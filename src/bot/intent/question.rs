@@ -207,9 +207,12 @@ impl Question<'_, '_> {
     }
 }
 
-/// "errors of nginx", "50 lines of syslog": logs without the word.
+/// "errors of nginx", "last 10 errors", "50 lines of syslog": logs without the word.
 fn says_log(tokens: &[Token<'_>]) -> bool {
-    tokens.iter().any(|token| token.word == Some(Word::Service))
+    let source = |token: &Token<'_>| {
+        token.word == Some(Word::Service) || matches!(token.text, "last" | "recent" | "latest")
+    };
+    tokens.iter().any(source)
         && tokens.iter().any(|token| {
             token.word == Some(Word::Lines) || matches!(token.text, "error" | "errors")
         })

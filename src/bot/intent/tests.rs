@@ -483,35 +483,3 @@ mod properties {
         }
     }
 }
-
-#[test]
-fn dump() {
-    let Ok(path) = std::fs::read_to_string("/tmp/q.txt") else { return };
-    let mut out = String::new();
-    for line in path.lines() {
-        let line = line.replace("\\n", "\n").replace("\\u{200b}", "\u{200b}");
-        if line.is_empty() {
-            continue;
-        }
-        let found = read(&line);
-        let json = serde_json::to_value(&found.intent).unwrap();
-        let _ = write!(
-            out,
-            "{}\t{} {}",
-            line.replace('\n', "\\n"),
-            json["name"].as_str().unwrap(),
-            json["args"]
-        );
-        if !found.notes.is_empty() {
-            let _ = write!(out, "  N{}", found.notes.len());
-        }
-        for u in &found.unknown_hosts {
-            let _ = write!(out, "  ?{}→{}", u.name, u.nearest.join(","));
-        }
-        if let Some(u) = &found.usage {
-            let _ = write!(out, "  U:{u}");
-        }
-        out.push('\n');
-    }
-    std::fs::write("/tmp/a.txt", out).unwrap();
-}

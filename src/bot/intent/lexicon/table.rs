@@ -205,7 +205,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (Word::Day(Day::Weekday(6)), "sunday"),
     (
         Word::Negation,
-        "not don't dont do-not never no cannot can't cant won't wont shouldn't mustn't wouldn't \
+        "not nope nah nicht nein kein keine niemals jamais nunca jangan не нет don't dont do-not never no cannot can't cant won't wont shouldn't mustn't wouldn't \
          couldn't doesn't didn't didnt doesnt nobody nothing neither nor avoid without nevermind \
          cancel abort refrain forget skip instead kidding joking hold hypothetically pretend \
          suppose supposing imagine",

@@ -131,9 +131,6 @@ impl Question<'_, '_> {
                 }
             }
         }
-        if self.tokens.iter().any(|token| token.text == "journalctl" && self.tokens.len() == 1) {
-            service = None;
-        }
         (extra <= 1).then(|| Intent::Logs {
             hosts: self.hosts.names.clone(),
             service,
