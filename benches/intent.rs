@@ -111,7 +111,7 @@ fn questions(criterion: &mut Criterion) {
     }
     let questions = f64::from(rounds) * events.len() as f64;
     println!("{:.0} questions/s on one core", questions / start.elapsed().as_secs_f64());
-    if std::env::args().any(|argument| argument == "--each") {
+    if std::env::args().any(|argument| argument == "each") {
         for event in &events {
             let start = Instant::now();
             for _ in 0..rounds {

@@ -163,6 +163,7 @@ fn is_empty(token: &Token<'_>) -> bool {
     ) || matches!(
         token.text,
         "please"
+            | "some"
             | "pls"
             | "plz"
             | "kindly"

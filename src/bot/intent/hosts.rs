@@ -4,7 +4,8 @@
 mod names;
 
 use names::{
-    can_be_a_name, escape_mixed, glob, group, looks_like_a_host, near_group, position, range,
+    can_be_a_name, escape_mixed, glob, group, is_short_name, looks_like_a_host, near_group,
+    position, range,
 };
 
 pub(super) use names::{KNOWN_ENVIRONMENTS, environment, is_incident_id};
@@ -55,8 +56,6 @@ pub(super) struct Hosts {
     picked: Vec<usize>,
     excluded: Vec<usize>,
     narrowed: bool,
-    /// The last name that was written.
-    named: String,
     /// How the groups and environments were written.
     written: Vec<String>,
 }
@@ -186,7 +185,7 @@ impl Hosts {
             if positions.is_empty() {
                 self.unknown(token.raw, fleet);
             } else {
-                self.add(positions, text, excluding);
+                self.add(positions, excluding);
             }
             return Some(1);
         }
@@ -201,7 +200,7 @@ impl Hosts {
             {
                 self.notes.push(format!("I read `{text} {}` as {joined}.", next.text));
                 self.by_name = true;
-                self.add(vec![position], &joined, excluding);
+                self.add(vec![position], excluding);
                 return Some(2);
             }
             if reading == Reading::Effect {
@@ -215,7 +214,7 @@ impl Hosts {
         if token.word.is_some() || lexicon::number(text, None).is_some() {
             return None;
         }
-        let looks = looks_like_a_host(text, fleet);
+        let looks = looks_like_a_host(text, fleet) || is_short_name(text, fleet);
         let placed = expecting && can_be_a_name(text) && lexicon::correct(text).is_none();
         // "the mail servers", when there are none
         let described = token.word.is_none()
@@ -228,13 +227,13 @@ impl Hosts {
         }
         if let Some(position) = self.corrected(text, token.raw, fleet, reading) {
             self.by_name = true;
-            self.add(vec![position], text, excluding);
+            self.add(vec![position], excluding);
         } else if reading.corrects()
             && let Some(name) = near_group(fleet, text)
         {
             let positions = fleet.group(name).unwrap_or_default().to_vec();
             self.notes.push(format!("I read `{text}` as {name}."));
-            self.add(positions, name, excluding);
+            self.add(positions, excluding);
         } else if reading == Reading::Logs && !looks && !placed {
             return None;
         } else {
@@ -327,22 +326,21 @@ impl Hosts {
             self.by_name = true;
             for name in names {
                 match names::position(fleet, &name) {
-                    Some(position) => self.add(vec![position], &name, excluding),
+                    Some(position) => self.add(vec![position], excluding),
                     None => self.unknown(&name, fleet),
                 }
             }
             return 3;
         }
         self.by_name = true;
-        self.add(vec![position], tokens[at].text, excluding);
+        self.add(vec![position], excluding);
         1
     }
 
-    fn add(&mut self, positions: Vec<usize>, written: &str, excluding: bool) {
+    fn add(&mut self, positions: Vec<usize>, excluding: bool) {
         if excluding {
             self.excluded.extend(positions);
         } else {
-            written.clone_into(&mut self.named);
             self.picked.extend(positions);
         }
     }
@@ -382,6 +380,15 @@ impl Hosts {
         let allowed = if text.len() >= 8 { 2 } else { 1 };
         let digits = |name: &str| name.bytes().filter(u8::is_ascii_digit).collect::<Vec<_>>();
         let wanted = digits(text);
+        // "app01" for "app01.example.com", when only one begins so.
+        let short = |name: &str| {
+            name.split_once('.').is_some_and(|(label, _)| label.eq_ignore_ascii_case(text))
+        };
+        let mut shorts = fleet.hosts().iter().enumerate().filter(|(_, host)| short(&host.name));
+        if let (Some((position, host)), None) = (shorts.next(), shorts.next()) {
+            self.notes.push(format!("I read `{raw}` as {}.", host.name));
+            return Some(position);
+        }
         let mut found = None;
         for (position, host) in fleet.hosts().iter().enumerate() {
             if host.name.len().abs_diff(text.len()) > allowed {
@@ -407,11 +414,16 @@ impl Hosts {
         let mut environments = std::mem::take(&mut self.environments);
         // "web-1 in prod" is web-1, if it is there.
         if !positions.is_empty() && groups.is_empty() && !environments.is_empty() {
-            positions.retain(|position| environments.contains(position));
-            if positions.is_empty() {
-                let written = self.written.join(" ");
-                self.unknown(&format!("{} in {written}", self.named), fleet);
+            let written = self.written.join(" ");
+            let (there, elsewhere): (Vec<_>, Vec<_>) =
+                positions.into_iter().partition(|position| environments.contains(position));
+            if self.by_name || there.is_empty() {
+                for position in elsewhere {
+                    let name = format!("{} in {written}", fleet.hosts()[position].name);
+                    self.unknown(&name, fleet);
+                }
             }
+            positions = there;
             environments = Vec::new();
             self.narrowed = false;
         }

@@ -72,7 +72,7 @@ pub(super) fn read<'a>(
     let mut hosts = hosts::take(tokens, options, fleet, reading);
     notes.append(&mut hosts.notes);
     let mut cues = Cues::collect(tokens, &hosts, marks);
-    cues.logs |= logs;
+    cues.logs |= logs && !cues.executions;
     if let Some(setting) = options.get("metric") {
         match command::signal(setting.value) {
             Some(signal) => cues.signal = Some(signal),
@@ -147,6 +147,16 @@ impl Question<'_, '_> {
                 summary: self.cues.summary || self.options.switch("summary"),
             });
         }
+        // "summarize last night" is about what was unusual then.
+        if self.recaps() {
+            return Some(Intent::Anomalies {
+                hosts: names,
+                metric: None,
+                window: self.window.clone(),
+                limit: None,
+                summary: true,
+            });
+        }
         if (self.cues.incidents || self.cues.broken) && self.cues.unknown <= 1 {
             return Some(Intent::Incidents { state: self.state(), hosts: names });
         }
@@ -173,6 +183,15 @@ impl Question<'_, '_> {
         None
     }
 
+    fn recaps(&self) -> bool {
+        self.cues.summary
+            && self.window.is_some()
+            && self.cues.signal.is_none()
+            && self.cues.unknown == 0
+            && !self.cues.incidents
+            && !self.cues.health
+    }
+
     /// Whether a word was taken for a host only because of where it stands, "at the conference".
     fn guessed_place(&self) -> bool {
         self.hosts.unknown.iter().any(|host| !host.name.bytes().any(|byte| byte.is_ascii_digit()))
@@ -188,9 +207,12 @@ impl Question<'_, '_> {
     }
 }
 
-/// "errors of nginx", "50 lines of syslog": logs without the word.
+/// "errors of nginx", "last 10 errors", "50 lines of syslog": logs without the word.
 fn says_log(tokens: &[Token<'_>]) -> bool {
-    tokens.iter().any(|token| token.word == Some(Word::Service))
+    let source = |token: &Token<'_>| {
+        token.word == Some(Word::Service) || matches!(token.text, "last" | "recent" | "latest")
+    };
+    tokens.iter().any(source)
         && tokens.iter().any(|token| {
             token.word == Some(Word::Lines) || matches!(token.text, "error" | "errors")
         })

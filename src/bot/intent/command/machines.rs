@@ -130,10 +130,12 @@ impl Request<'_, '_> {
     fn service_before(&mut self, on: Option<usize>) -> Option<(Option<String>, bool)> {
         let mut service = self.options.get("service").map(|setting| setting.raw.to_owned());
         let mut kind = false;
+        let mut after_host = false;
         let end = on.unwrap_or(self.tokens.len());
         for at in 0..end {
             let token = self.tokens[at];
             if token.used || self.fleet.find(token.text).is_some() && token.word.is_none() {
+                after_host |= !token.used;
                 continue;
             }
             if matches!(token.text, "service" | "services" | "daemon" | "unit") {
@@ -155,7 +157,9 @@ impl Request<'_, '_> {
                 continue;
             }
             let plain = is_service(token.text) && matches!(token.word, None | Some(Word::Service));
-            if service.is_some() || !plain || NOT_SERVICES.contains(&token.text) {
+            // After a host only a service that is known: "restart web-1 lol" names none.
+            let late = after_host && token.word.is_none();
+            if late || service.is_some() || !plain || NOT_SERVICES.contains(&token.text) {
                 return None;
             }
             service = Some(token.raw.to_owned());

@@ -21,11 +21,12 @@ impl Cues {
             && any(tokens, &["days", "hours", "weeks", "time", "long", "day"]);
         let reaches = any(tokens, &["will"])
             && any(tokens, &["hit", "reach", "exceed", "exhaust", "end", "be"]);
+        let hits = any(tokens, &["when"]) && any(tokens, &["hit", "hits", "reach", "reaches"]);
         self.forecasts = predicts
             || full && (when || will || any(tokens, &["filling"]))
             || runs_out
             || left
-            || self.signal.is_some() && (when && will || reaches);
+            || self.signal.is_some() && (when && will || reaches || hits);
     }
 
     /// Everything else that several words say together.
@@ -86,14 +87,15 @@ impl Cues {
         }
         if any(tokens, &["actions", "remediations", "remediation"])
             || has(tokens, &["action", "history"])
+            || has(tokens, &["action", "log"])
         {
             let catalogue = has(tokens, &["can", "you"]) || any(tokens, &["available", "possible"]);
             if catalogue {
                 self.runbooks = true;
             } else {
                 self.executions = true;
+                self.logs = false;
             }
-            self.unknown = self.unknown.saturating_sub(1);
         }
         self.executions |= has(tokens, &["did", "you", "do"])
             || has(tokens, &["have", "you", "done"])

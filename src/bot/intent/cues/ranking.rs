@@ -161,9 +161,8 @@ impl Cues {
         }
         let percent =
             tokens.iter().any(|token| token.text.ends_with('%') || token.text == "percent");
-        words.threshold
+        (words.remarkable && !words.all || words.threshold && percent)
             && noun
-            && percent
             && (words.which || any(tokens, &["any", "hosts", "servers"]))
     }
 

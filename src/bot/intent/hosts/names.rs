@@ -152,6 +152,13 @@ pub(in crate::bot::intent) fn looks_like_a_host(text: &str, fleet: &Fleet) -> bo
     (digits || separators > 0) && head.len() <= 20 && fleet.group_names().any(like)
 }
 
+/// Whether a host's name begins with this, up to the first dot.
+pub(in crate::bot::intent) fn is_short_name(text: &str, fleet: &Fleet) -> bool {
+    fleet.hosts().iter().any(|host| {
+        host.name.split_once('.').is_some_and(|(label, _)| label.eq_ignore_ascii_case(text))
+    })
+}
+
 /// `inc-12`, in lower case.
 pub(in crate::bot::intent) fn is_incident_id(text: &str) -> bool {
     ["inc-", "inc", "incident-"].iter().any(|prefix| {

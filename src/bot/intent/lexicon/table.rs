@@ -62,7 +62,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
          exceeds exceed greater more less larger smaller running runs run capacity what're \
          maintenance ticket number# id ids named called system systems operating average's \
          history trending trended trends mine place places spot spots thing's possible \
-         high low normal almost nearly enough heavy back ones speed consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
+         action actions remediation remediations search grep high low normal almost nearly enough heavy back ones speed consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
          wide widely wise physical virtual main root mount mounted mounts point's available's",
     ),
     (Word::Preposition, "on of for at from @"),
@@ -205,7 +205,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (Word::Day(Day::Weekday(6)), "sunday"),
     (
         Word::Negation,
-        "not don't dont do-not never no cannot can't cant won't wont shouldn't mustn't wouldn't \
+        "not nope nah nicht nein kein keine niemals jamais nunca jangan не нет don't dont do-not never no cannot can't cant won't wont shouldn't mustn't wouldn't \
          couldn't doesn't didn't didnt doesnt nobody nothing neither nor avoid without nevermind \
          cancel abort refrain forget skip instead kidding joking hold hypothetically pretend \
          suppose supposing imagine",

@@ -118,6 +118,10 @@ impl Question<'_, '_> {
                         | "file"
                         | "files"
                         | "output"
+                        | "timeout"
+                        | "timeouts"
+                        | "exception"
+                        | "exceptions"
                 )
             {
                 if service.is_none() && token.text.is_ascii() {
@@ -126,9 +130,6 @@ impl Question<'_, '_> {
                     extra += 1;
                 }
             }
-        }
-        if self.tokens.iter().any(|token| token.text == "journalctl" && self.tokens.len() == 1) {
-            service = None;
         }
         (extra <= 1).then(|| Intent::Logs {
             hosts: self.hosts.names.clone(),
