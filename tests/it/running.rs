@@ -1,7 +1,7 @@
 //! The bot as it runs: the conversation in a pipe, HTTP, stopping, and coming back.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -112,19 +112,21 @@ fn a_piped_conversation_is_answered_line_by_line() {
     let bot = Smartcloudops::here();
     let mut child = bot.command(&["chat"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut answer_to = |question: &[u8], wanted: &str| {
-        stdin.write_all(question).unwrap();
+    for line in [&b"whoami"[..], b"\xff\xfe xyzzy \x00 utf-8", &[b'x'; 100_000], b"", b"uptime"] {
+        stdin.write_all(line).unwrap();
         stdin.write_all(b"\n").unwrap();
-        let found = lines.by_ref().map(Result::unwrap).find(|line| line.contains(wanted));
-        assert!(found.is_some(), "{question:?}");
-    };
-    answer_to(b"whoami", "You are Admin");
-    answer_to(b"\xff\xfe broken \x00 utf-8", "I did not understand that");
-    answer_to(&[b'x'; 100_000], "I did not understand that");
-    answer_to(b"uptime", "Uptime now");
+    }
+    // The end of the input ends the conversation, once everything is answered.
     drop(stdin);
-    assert!(child.wait().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let titles: Vec<&str> = text.split("\n\n").filter_map(|card| card.lines().next()).collect();
+    assert_eq!(titles.len(), 4, "{text}");
+    assert_eq!(titles[0], "You are Admin");
+    assert_eq!(titles[1], "▲ I did not understand that");
+    assert_eq!(titles[2], "▲ I did not understand that");
+    assert!(titles[3].starts_with("Uptime now"), "{text}");
 }
 
 #[test]

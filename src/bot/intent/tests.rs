@@ -472,7 +472,7 @@ mod properties {
             let text = format!("metric {signal} host={host} stat={} window={window}", stat.as_str());
             let expected = Intent::Metric {
                 metric: signal,
-                stat: if signal == Signal::Uptime { Stat::Current } else { stat },
+                stat,
                 hosts: vec![host.into()],
                 window: Some(window.parse().unwrap()),
                 order: None,

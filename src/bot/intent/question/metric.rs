@@ -42,8 +42,9 @@ impl Question<'_, '_> {
             }
         }
         let mut window = self.window.take();
+        // How long something has been up is asked of now, whatever window is named.
         if metric == Signal::Uptime {
-            stat = Some(Stat::Current);
+            stat = stat.or(Some(Stat::Current));
         }
         if chart && window.is_none() && stat.is_none_or(|stat| stat == Stat::Current) {
             window = Some(Window::from_seconds(3_600));
