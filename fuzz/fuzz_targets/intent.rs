@@ -90,7 +90,13 @@ fuzz_target!(|text: &str| {
     // Only what cannot end the quote or the block from inside.
     let one_line = !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
     if one_line && !text.contains(['`', '~']) {
-        for wrapped in [format!("> {text}"), format!("```\n{text}\n```"), format!("`{text}`")] {
+        let mut wrappings = vec![format!("> {text}"), format!("```\n{text}\n```")];
+        // One word in backticks is a name made clear, such as `web-1`.
+        let words = text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric));
+        if words.count() > 1 {
+            wrappings.push(format!("`{text}`"));
+        }
+        for wrapped in wrappings {
             let intent = said(&wrapped, Origin::Addressed, false).intent;
             assert!(!acts(&intent), "{wrapped:?} acts: {intent:?}");
         }
