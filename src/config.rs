@@ -344,10 +344,7 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("unknown key `{}`: {nearest}", join(&path, field))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
-        Kind::InvalidType(actual, expected) => {
-            format!("`{path}` is {actual}, but it must be {expected}")
-        }
-        Kind::InvalidValue(actual, expected) => {
+        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             format!("`{path}` is {actual}, but it must be {expected}")
         }
         Kind::Message(message) if path.is_empty() => message.clone(),

@@ -26,7 +26,7 @@ const INBOX_CAPACITY: usize = 100;
 /// How long a stop may take before it becomes an abort.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How often old conversations are forgotten.
-const TIDY_EVERY: Duration = Duration::from_secs(6 * 3600);
+const TIDY_EVERY: Duration = Duration::from_hours(6);
 
 /// What runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const DEFAULT_ROWS: usize = 10;
 const CHART_POINTS: u64 = 600;
 /// How far back a forecast looks, and how far ahead it dares to look.
 const FORECAST_PAST: u64 = 7 * 86_400;
-const FORECAST_AHEAD: Duration = Duration::from_secs(90 * 86_400);
+const FORECAST_AHEAD: Duration = Duration::from_hours(90 * 24);
 /// Signals of the fleet's table; a single host shows all of them.
 const FLEET_SIGNALS: [Signal; 5] =
     [Signal::Cpu, Signal::Memory, Signal::Disk, Signal::Load, Signal::Uptime];

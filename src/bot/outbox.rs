@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Replies taken from the queue at once.
 const BATCH: u32 = 20;
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// After this many attempts a reply is given up.
 const MOST_ATTEMPTS: u32 = 30;
 

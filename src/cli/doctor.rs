@@ -200,7 +200,7 @@ fn report(findings: &[Finding], wrong: usize) -> Card {
             Err(problem) => vec!["WRONG".to_owned(), (*part).to_owned(), problem.clone()],
         })
         .collect();
-    let header = vec!["".to_owned(), "part".to_owned(), "found".to_owned()];
+    let header = vec![String::new(), "part".to_owned(), "found".to_owned()];
     Card::titled(title).tone(tone).with(Block::Table(Table { header, rows, more: 0 }))
 }
 

@@ -14,7 +14,6 @@ use super::{
 use crate::{clock::Clock, config::MetricsConfig};
 
 /// Where numbers come from.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Metrics {
     /// This machine, when nothing else is configured.
     Host(HostMetrics),

@@ -1,6 +1,6 @@
 //! Numbers with their units, hosts, times and sources.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, Utc};
@@ -346,13 +346,15 @@ fn fleet(
     let concerning = rated.iter().filter(|(rating, _)| matches!(rating, 1 | 2)).count();
     let mut title = count(hosts.len(), "host");
     if down > 0 {
-        title.push_str(&format!(", {down} down"));
+        let _ = write!(title, ", {down} down");
     }
     match concerning {
         0 if down == 0 => title.push_str(", all fine"),
         0 => {}
         1 => title.push_str(", 1 needs a look"),
-        more => title.push_str(&format!(", {more} need a look")),
+        more => {
+            let _ = write!(title, ", {more} need a look");
+        }
     }
     let tone = match rated.first() {
         Some((2 | 3, _)) => Tone::Bad,

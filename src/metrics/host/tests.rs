@@ -3,7 +3,7 @@
 use super::*;
 
 fn metrics(clock: &Clock) -> HostMetrics {
-    HostMetrics::open(clock.clone(), chrono_tz::UTC, Duration::from_secs(86_400)).unwrap()
+    HostMetrics::open(clock.clone(), chrono_tz::UTC, Duration::from_hours(24)).unwrap()
 }
 
 fn window(text: &str) -> Window {
