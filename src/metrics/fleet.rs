@@ -152,7 +152,7 @@ mod tests {
     fn the_nearest_names_come_first_and_strangers_not_at_all() {
         let fleet = fleet();
         assert_eq!(fleet.nearest("web-9", 3), ["web-1", "web-2"]);
-        assert_eq!(fleet.nearest("WBE-2", 3), ["web-2"]);
+        assert_eq!(fleet.nearest("WBE-2", 3), ["web-2", "web-1"]);
         assert!(fleet.nearest("gandalf", 3).is_empty());
     }
 }

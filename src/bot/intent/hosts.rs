@@ -320,7 +320,7 @@ impl Hosts {
         fleet: &Fleet,
     ) -> usize {
         if let (Some(to), Some(end)) = (tokens.get(at + 1), tokens.get(at + 2))
-            && matches!(to.text, "to" | "through" | "thru" | "until" | "-")
+            && matches!(to.text, "to" | "through" | "thru")
             && let Some(names) = range(&fleet.hosts()[position].name, end.text)
         {
             self.by_name = true;

@@ -278,6 +278,17 @@ fn other_fleets_have_other_names() {
         assert_eq!(found.intent.hosts(), hosts, "{text}");
         assert!(found.unknown_hosts.is_empty(), "{text}");
     }
+    let padded: Vec<Host> = (1..=20).map(|number| host(&format!("web-{number:02}"))).collect();
+    let padded = Fleet::new(padded);
+    for (text, hosts) in [
+        ("cpu of web-08 to web-11", &["web-08", "web-09", "web-10", "web-11"][..]),
+        ("cpu of web-01, web-02", &["web-01", "web-02"]),
+        ("cpu of wbe-07", &["web-07"]),
+    ] {
+        let found = interpret(&event(text), &padded, now());
+        assert_eq!(found.intent.hosts(), hosts, "{text}");
+        assert!(found.unknown_hosts.is_empty(), "{text}");
+    }
     // A short name is enough to ask, not to act.
     let found = interpret(&event("restart nginx on app01"), &fleet, now());
     assert_eq!(found.unknown_hosts.len(), 1);

@@ -114,10 +114,13 @@ pub(in crate::bot::intent) fn range(from: &str, to: &str) -> Option<Vec<String>>
     };
     let (letters, first) = split(&from)?;
     let (other, last) = split(to)?;
-    if to[..other] != from[..letters] && other != 0 || last < first || last - first > 100 {
+    if to[..other] != from[..letters] || last < first || last - first > 100 {
         return None;
     }
-    Some((first..=last).map(|number| format!("{}{number}", &from[..letters])).collect())
+    // "web-08 to web-11" keeps its leading zeros.
+    let width = from.len() - letters;
+    let name = |number| format!("{}{number:0width$}", &from[..letters]);
+    Some((first..=last).map(name).collect())
 }
 
 /// Whether a word that is no host has the shape of one.
