@@ -118,7 +118,8 @@ impl Bot {
     #[tracing::instrument(name = "inbound", skip_all, fields(event.id = %event.id, event.from = %event.from))]
     pub async fn answer(&self, event: &Inbound, chart: bool) -> Reply {
         let started = Instant::now();
-        let (intent, outcome) = self.consider(event, chart).await;
+        // Boxed: every handler is in this future, and its callers keep it on their stacks.
+        let (intent, outcome) = Box::pin(self.consider(event, chart)).await;
         let outcome = outcome.map_err(|failure| self.explain(failure));
         let (card, label) = match &outcome {
             Ok(answer) => (answer.card.clone(), "answered"),

@@ -112,7 +112,8 @@ fn a_piped_conversation_is_answered_line_by_line() {
     let bot = Smartcloudops::here();
     let mut child = bot.command(&["chat"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    for line in [&b"whoami"[..], b"\xff\xfe xyzzy \x00 utf-8", &vec![b'x'; 100_000], b"", b"uptime"] {
+    for line in [&b"whoami"[..], b"\xff\xfe xyzzy \x00 utf-8", &vec![b'x'; 100_000], b"", b"uptime"]
+    {
         stdin.write_all(line).unwrap();
         stdin.write_all(b"\n").unwrap();
     }

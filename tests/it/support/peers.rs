@@ -7,7 +7,10 @@ const ALLOW_MISSING: &str = "SMARTCLOUDOPS_TEST_ALLOW_MISSING";
 
 /// The address of a counterpart. Without it the test fails, unless missing ones are allowed: then
 /// it is `None`, and says so.
-#[expect(clippy::disallowed_methods, reason = "the rig hands the addresses down in the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rig hands the addresses down in the environment"
+)]
 pub fn peer(variable: &str) -> Option<String> {
     match std::env::var(variable) {
         Ok(address) if !address.is_empty() => Some(address),
