@@ -10,6 +10,7 @@ use crate::{
     bot::cards,
     clock::Clock,
     config::Config,
+    people::console_user,
     store::{Actor, Change, Subject},
 };
 
@@ -40,19 +41,18 @@ pub(super) struct Binding {
 pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError> {
     let app = App::build(config, Clock::system()).await?;
     let store = &app.store;
+    let actor = Actor::Person { identity: console_user(), principal: None };
     let done = match command {
         Command::List => return list(&app).await,
         Command::Grant(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change =
-                store.grant(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            let change = store.grant(&actor, &Subject::Identity(user.clone()), role, place).await;
             change
                 .map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
         }
         Command::Revoke(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change =
-                store.revoke(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            let change = store.revoke(&actor, &Subject::Identity(user.clone()), role, place).await;
             change
                 .map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
         }

@@ -13,6 +13,7 @@ mod access;
 mod ask;
 mod bad_input;
 mod crash;
+mod locked;
 mod running;
 mod store;
 mod support;
