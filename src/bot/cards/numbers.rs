@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use chat::{Block, Card, Table, Tone};
-use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
@@ -12,15 +11,14 @@ use crate::{
     config::Thresholds,
     format,
     metrics::{
-        Host, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
-        forecast::Forecast, prometheus::RawReading,
+        Host, Measurement, Reading, Series, Signal, Stat, Unit, Window, prometheus::RawReading,
     },
 };
 
 /// Names of hosts without data that are written out; the rest is counted.
 const NAMED_MISSING: usize = 5;
 /// Rows of a fleet's table and of a raw query's.
-const TABLE_ROWS: usize = 20;
+pub(super) const TABLE_ROWS: usize = 20;
 
 /// A host that was asked about and gave no number.
 pub struct MissingHost {
@@ -163,7 +161,7 @@ pub fn place(host: &str, part: Option<&str>) -> String {
     part.map_or_else(|| host.to_owned(), |part| format!("{host} {part}"))
 }
 
-fn count(number: usize, noun: &str) -> String {
+pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -186,7 +184,7 @@ fn sourced(card: Card, app: &App, reading: &Reading) -> Card {
     card.note(format!("{age} · {at} · {}", reading.query))
 }
 
-fn warned(mut card: Card, warnings: &[String]) -> Card {
+pub(super) fn warned(mut card: Card, warnings: &[String]) -> Card {
     for warning in warnings.iter().take(3) {
         card = card.line(format!("Incomplete: {warning}"));
     }
@@ -388,110 +386,6 @@ fn fleet(
         .collect();
     let more = rated.len().saturating_sub(TABLE_ROWS);
     Card::titled(title).tone(tone).with(Block::Table(Table { header, rows, more }))
-}
-
-/// Sorts forecasts: what is full first, then by time, then what never comes.
-pub fn soonest(forecast: &Forecast) -> (u8, DateTime<Utc>) {
-    match forecast {
-        Forecast::AlreadyThere => (0, DateTime::UNIX_EPOCH),
-        Forecast::At { when, .. } => (1, *when),
-        Forecast::NotAtThisRate { .. } => (2, DateTime::UNIX_EPOCH),
-        Forecast::TooLittleData { .. } => (3, DateTime::UNIX_EPOCH),
-    }
-}
-
-/// When each reaches 100 %.
-pub fn forecast(
-    app: &App,
-    signal: Signal,
-    found: &[(&Series, Forecast)],
-    range: &RangeReading,
-) -> Card {
-    let name = signal.title();
-    let card = match found {
-        [] => Card::titled(format!("{name} forecast: no data")).tone(Tone::Warning),
-        [(series, forecast)] => {
-            let (sentence, detail, tone) = foretold(app, range.end, forecast);
-            let place = place(&series.host, series.part.as_deref());
-            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).line(detail)
-        }
-        [(series, first), ..] => {
-            let (sentence, _, tone) = foretold(app, range.end, first);
-            let place = place(&series.host, series.part.as_deref());
-            let rows = found
-                .iter()
-                .take(TABLE_ROWS)
-                .map(|(series, forecast)| {
-                    let (sentence, detail, _) = foretold(app, range.end, forecast);
-                    vec![
-                        crate::bot::cards::place(&series.host, series.part.as_deref()),
-                        sentence,
-                        detail,
-                    ]
-                })
-                .collect();
-            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).with(Block::Table(
-                Table {
-                    header: vec!["where".into(), "forecast".into(), "detail".into()],
-                    rows,
-                    more: found.len().saturating_sub(TABLE_ROWS),
-                },
-            ))
-        }
-    };
-    let card = warned(card, &range.warnings);
-    card.note(format!(
-        "a straight line through {} – {} · {}",
-        format::moment(range.start, range.end, app.zone),
-        format::moment(range.end, range.end, app.zone),
-        range.query
-    ))
-}
-
-/// A forecast as a sentence without its subject, a second sentence, and how bad it is.
-fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, String, Tone) {
-    let moment = |at: &DateTime<Utc>| format::moment(*at, now, app.zone);
-    let grows = |per_day: &f64| format!("{} a day", format::value(*per_day, Unit::Percent));
-    match forecast {
-        Forecast::AlreadyThere => {
-            ("is full already".to_owned(), "It is at 100 % now.".to_owned(), Tone::Bad)
-        }
-        Forecast::At { when, earliest, latest, per_day } => {
-            let left = (*when - now).to_std().unwrap_or_default();
-            let tone = match left.as_secs() / 86_400 {
-                0..2 => Tone::Bad,
-                2..14 => Tone::Warning,
-                _ => Tone::Neutral,
-            };
-            let latest = latest.as_ref().map_or_else(|| "never".to_owned(), moment);
-            (
-                format!(
-                    "will be full in about {} ({})",
-                    format::span(left.as_secs_f64()),
-                    moment(when)
-                ),
-                format!(
-                    "Between {} and {latest} with 90 % confidence, growing {}.",
-                    moment(earliest),
-                    grows(per_day)
-                ),
-                tone,
-            )
-        }
-        Forecast::NotAtThisRate { per_day } => (
-            "will not be full at this rate".to_owned(),
-            format!("It changes by {} on average.", grows(per_day)),
-            Tone::Good,
-        ),
-        Forecast::TooLittleData { have, need } => (
-            "cannot be foretold yet".to_owned(),
-            format!(
-                "I have {} since the last clean-up, and a line needs {need}.",
-                count(*have, "measurement")
-            ),
-            Tone::Warning,
-        ),
-    }
 }
 
 /// What a query of somebody's own gave.
