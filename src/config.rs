@@ -12,7 +12,7 @@ use std::{
 use figment::{
     Figment, Profile, Provider,
     error::Kind,
-    providers::{Env, Format, Toml},
+    providers::{Env, Format, Serialized, Toml},
     value::{Dict, Value},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -33,6 +33,9 @@ pub const ENV_PREFIX: &str = "SMARTCLOUDOPS_";
 /// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
 const SECRETS: [&str; 3] =
     ["store.url", "metrics.prometheus.bearer_token", "metrics.prometheus.password"];
+
+/// A table whose every value is a secret.
+const SECRET_TABLE: &str = "metrics.prometheus.headers";
 
 /// All settings.
 #[derive(Debug, Deserialize, Serialize)]
@@ -160,15 +163,22 @@ impl Config {
             Some(path) => Some(path.to_owned()),
             None => default_file().filter(|path| path.exists()),
         };
-        let mut figment = Figment::new().merge(Toml::string(EXAMPLE));
+        let defaults = Figment::new().merge(Toml::string(EXAMPLE));
+        let environment = environment(&defaults);
+        let mut figment = defaults;
         if let Some(path) = &file {
-            figment = figment.merge(Toml::file_exact(path));
+            let place = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError::Invalid(format!("cannot read {place}: {error}")))?;
+            well_formed(&text, &place)?;
+            figment = figment.merge(Toml::string(&text));
         }
-        Self::from_figment(&figment.merge(Env::prefixed(ENV_PREFIX).split("__")))
+        Self::from_figment(&figment.merge(environment))
     }
 
     /// The settings of a TOML text over the defaults, without the environment.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        well_formed(text, "the configuration")?;
         Self::from_figment(&Figment::new().merge(Toml::string(EXAMPLE)).merge(Toml::string(text)))
     }
 
@@ -184,8 +194,9 @@ impl Config {
         for key in SECRETS {
             read_secret_file(&mut dict, key)?;
         }
+        secrets_are_text(&mut dict);
         let config: Self = Figment::new()
-            .merge(figment::providers::Serialized::defaults(dict))
+            .merge(Serialized::defaults(dict))
             .extract()
             .map_err(|error| explain(&error))?;
         config.check()?;
@@ -295,6 +306,77 @@ pub fn masked_values<S: Serializer>(
     serializer.collect_map(secrets.keys().map(|name| (name, MASK)))
 }
 
+/// The environment's settings. Where the default is a number, a switch or a table, the text is read
+/// as TOML; everything else is text, also when it looks like a number.
+fn environment(defaults: &Figment) -> Serialized<Dict> {
+    let mut dict = Dict::new();
+    for (key, text) in Env::prefixed(ENV_PREFIX).split("__").iter() {
+        let value = match defaults.find_value(key.as_str()) {
+            Ok(Value::String(..)) | Err(_) => Value::from(text),
+            Ok(_) => text.parse().unwrap_or_else(|never| match never {}),
+        };
+        put(&mut dict, key.as_str(), value);
+    }
+    Serialized::defaults(dict)
+}
+
+/// Sets the value at a dotted path, making the tables on the way.
+fn put(dict: &mut Dict, path: &str, value: Value) {
+    let Some((first, rest)) = path.split_once('.') else {
+        dict.insert(path.to_owned(), value);
+        return;
+    };
+    let table = dict.entry(first.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+    if !matches!(table, Value::Dict(..)) {
+        *table = Value::from(Dict::new());
+    }
+    if let Value::Dict(_, table) = table {
+        put(table, rest, value);
+    }
+}
+
+/// Says where a text is not TOML, without the line itself, which may hold a secret.
+fn well_formed(text: &str, place: &str) -> Result<(), ConfigError> {
+    let Err(error) = text.parse::<toml::Table>() else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let what = error.message().lines().next().unwrap_or("it is not TOML");
+    Err(ConfigError::Invalid(format!("{place}, line {line}: {what}")))
+}
+
+/// A token or a tenant written as a number is meant as text.
+fn secrets_are_text(dict: &mut Dict) {
+    let paths = SECRETS.iter().chain(&[SECRET_TABLE]);
+    for path in paths {
+        let mut parts = path.split('.');
+        let (Some(last), mut table) = (parts.next_back(), Some(&mut *dict)) else { continue };
+        for part in parts {
+            table = table.and_then(|table| match table.get_mut(part) {
+                Some(Value::Dict(_, inner)) => Some(inner),
+                _ => None,
+            });
+        }
+        match table.and_then(|table| table.get_mut(last)) {
+            Some(Value::Dict(_, secrets)) => secrets.values_mut().for_each(as_text),
+            Some(secret) => as_text(secret),
+            None => {}
+        }
+    }
+}
+
+fn as_text(value: &mut Value) {
+    let number =
+        value.to_i128().map(|n| n.to_string()).or_else(|| value.to_u128().map(|n| n.to_string()));
+    if let Some(text) = number {
+        *value = Value::from(text);
+    }
+}
+
+fn is_secret(path: &str) -> bool {
+    SECRETS.contains(&path)
+        || path.strip_prefix(SECRET_TABLE).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// Replaces `KEY_file` by the trimmed content of the file it names.
 fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
     let mut table = dict;
@@ -344,6 +426,9 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("unknown key `{}`: {nearest}", join(&path, field))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
+        Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret(&path) => {
+            format!("`{path}` is not text: put it in quotes")
+        }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             format!("`{path}` is {actual}, but it must be {expected}")
         }

@@ -12,7 +12,9 @@
 mod access;
 mod ask;
 mod bad_input;
+mod conversation;
 mod crash;
+mod outage;
 mod running;
 mod store;
 mod support;

@@ -1,6 +1,9 @@
 //! Numbers with their units, hosts, times and sources.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use chat::{Block, Card, Table, Tone};
 
@@ -63,10 +66,7 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
             format::value(first.value, unit)
         )
     } else {
-        let hosts = count(
-            rows.iter().map(|row| &row.host).collect::<std::collections::BTreeSet<_>>().len(),
-            "host",
-        );
+        let hosts = count(rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len(), "host");
         format!(
             "{what}: {hosts}, {} at {}",
             place(&first.host, first.part.as_deref()),
@@ -185,7 +185,9 @@ fn sourced(card: Card, app: &App, reading: &Reading) -> Card {
 }
 
 pub(super) fn warned(mut card: Card, warnings: &[String]) -> Card {
-    for warning in warnings.iter().take(3) {
+    // One question may need several queries, which often say the same.
+    let said: BTreeSet<&String> = warnings.iter().collect();
+    for warning in said.into_iter().take(3) {
         card = card.line(format!("Incomplete: {warning}"));
     }
     card
@@ -274,6 +276,49 @@ pub fn status(
     }
 }
 
+/// How a host is, from best to worst.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Fine,
+    /// Reachable, but without a single number to judge it by.
+    NoData,
+    Look,
+    Critical,
+    Down,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::NoData => "no data",
+            Self::Look => "look",
+            Self::Critical => "critical",
+            Self::Down => "down",
+        }
+    }
+}
+
+fn state_of(
+    host: &Host,
+    numbers: Option<&BTreeMap<Signal, Measurement>>,
+    thresholds: Thresholds,
+) -> State {
+    if !host.up {
+        return State::Down;
+    }
+    let numbers = numbers.into_iter().flatten().filter(|(_, row)| !row.value.is_nan());
+    numbers
+        .map(|(signal, row)| match severity(tone(row.value, signal.unit(), thresholds)) {
+            0 => State::Fine,
+            1 => State::Look,
+            _ => State::Critical,
+        })
+        // One number is enough to judge by, and the worst one counts.
+        .max()
+        .unwrap_or(State::NoData)
+}
+
 fn one_host(
     app: &App,
     host: &Host,
@@ -310,6 +355,9 @@ fn one_host(
     let title = if !host.up {
         worst = Tone::Bad;
         format!("{} is down: the metrics source cannot reach it", host.name)
+    } else if state_of(host, numbers, thresholds) == State::NoData {
+        worst = Tone::Warning;
+        format!("{} gives no data", host.name)
     } else if concerns.is_empty() {
         format!("{} is fine", host.name)
     } else {
@@ -328,35 +376,38 @@ fn fleet(
     numbers: &BTreeMap<&str, BTreeMap<Signal, Measurement>>,
 ) -> Card {
     let thresholds = app.config.metrics.thresholds;
-    let rate = |host: &Host| {
-        let numbers = numbers.get(host.name.as_str());
-        let worst = numbers
-            .into_iter()
-            .flat_map(|numbers| numbers.iter())
-            .map(|(signal, row)| severity(tone(row.value, signal.unit(), thresholds)))
-            .max()
-            .unwrap_or(0);
-        if host.up { worst } else { 3 }
-    };
-    let mut rated: Vec<(u8, &Host)> = hosts.iter().map(|host| (rate(host), *host)).collect();
+    let mut rated: Vec<(State, &Host)> = hosts
+        .iter()
+        .map(|host| (state_of(host, numbers.get(host.name.as_str()), thresholds), *host))
+        .collect();
     rated.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.name.cmp(&second.name)));
-    let down = rated.iter().filter(|(rating, _)| *rating == 3).count();
-    let concerning = rated.iter().filter(|(rating, _)| matches!(rating, 1 | 2)).count();
+    let number_of = |states: &[State]| rated.iter().filter(|(it, _)| states.contains(it)).count();
     let mut title = count(hosts.len(), "host");
-    if down > 0 {
-        let _ = write!(title, ", {down} down");
+    match number_of(&[State::Down]) {
+        0 => {}
+        down => {
+            let _ = write!(title, ", {down} down");
+        }
     }
-    match concerning {
-        0 if down == 0 => title.push_str(", all fine"),
+    match number_of(&[State::Critical, State::Look]) {
         0 => {}
         1 => title.push_str(", 1 needs a look"),
         more => {
             let _ = write!(title, ", {more} need a look");
         }
     }
+    match number_of(&[State::NoData]) {
+        0 => {}
+        silent => {
+            let _ = write!(title, ", {silent} without data");
+        }
+    }
+    if number_of(&[State::Fine]) == hosts.len() {
+        title.push_str(", all fine");
+    }
     let tone = match rated.first() {
-        Some((2 | 3, _)) => Tone::Bad,
-        Some((1, _)) => Tone::Warning,
+        Some((State::Down | State::Critical, _)) => Tone::Bad,
+        Some((State::Look | State::NoData, _)) => Tone::Warning,
         _ => Tone::Good,
     };
     let mut header = vec!["host".to_owned()];
@@ -365,7 +416,7 @@ fn fleet(
     let rows = rated
         .iter()
         .take(TABLE_ROWS)
-        .map(|(rating, host)| {
+        .map(|(state, host)| {
             let numbers = numbers.get(host.name.as_str());
             let mut cells = vec![host.name.clone()];
             cells.extend(signals.iter().map(|signal| {
@@ -374,13 +425,7 @@ fn fleet(
                     |row| format::value(row.value, signal.unit()),
                 )
             }));
-            let state = match rating {
-                0 => "fine",
-                1 => "look",
-                2 => "critical",
-                _ => "down",
-            };
-            cells.push(state.to_owned());
+            cells.push(state.as_str().to_owned());
             cells
         })
         .collect();
