@@ -3,8 +3,13 @@
 //! Each part's settings live with the part; this module reads, merges and checks them. It is the
 //! only reader of the process environment.
 
+mod environment;
+mod secrets;
+
+pub use secrets::{masked, masked_values};
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -12,11 +17,10 @@ use std::{
 use figment::{
     Figment, Profile, Provider,
     error::Kind,
-    providers::{Env, Format, Serialized, Toml},
-    value::{Dict, Value},
+    providers::{Format, Serialized, Toml},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     access::Role,
@@ -29,13 +33,6 @@ pub const EXAMPLE: &str = include_str!("config.default.toml");
 /// Environment variables that set a key start with this; `__` stands for the dot between tables:
 /// `SMARTCLOUDOPS_METRICS__PROMETHEUS__URL`.
 pub const ENV_PREFIX: &str = "SMARTCLOUDOPS_";
-
-/// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
-const SECRETS: [&str; 3] =
-    ["store.url", "metrics.prometheus.bearer_token", "metrics.prometheus.password"];
-
-/// A table whose every value is a secret.
-const SECRET_TABLE: &str = "metrics.prometheus.headers";
 
 /// All settings.
 #[derive(Debug, Deserialize, Serialize)]
@@ -164,7 +161,7 @@ impl Config {
             None => default_file().filter(|path| path.exists()),
         };
         let defaults = Figment::new().merge(Toml::string(EXAMPLE));
-        let environment = environment(&defaults);
+        let environment = environment::settings(&defaults);
         let mut figment = defaults;
         if let Some(path) = &file {
             let place = path.display().to_string();
@@ -191,10 +188,7 @@ impl Config {
         // These share the prefix but are not settings: the path of this file, and what test rigs
         // hand down.
         dict.retain(|key, _| key != "config" && !key.starts_with("test_"));
-        for key in SECRETS {
-            read_secret_file(&mut dict, key)?;
-        }
-        secrets_are_text(&mut dict);
+        secrets::resolve(&mut dict)?;
         let config: Self = Figment::new()
             .merge(Serialized::defaults(dict))
             .extract()
@@ -286,55 +280,6 @@ fn directories() -> Option<directories::ProjectDirs> {
     directories::ProjectDirs::from("", "", "smartcloudops")
 }
 
-/// What stands for a secret where it is shown.
-const MASK: &str = "********";
-
-/// Serializes a secret for people's eyes: that it is set, never what it is.
-pub fn masked<S: Serializer>(
-    secret: &Option<SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let set = secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
-    serializer.serialize_str(if set { MASK } else { "" })
-}
-
-/// Serializes secrets by name for people's eyes.
-pub fn masked_values<S: Serializer>(
-    secrets: &BTreeMap<String, SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(secrets.keys().map(|name| (name, MASK)))
-}
-
-/// The environment's settings. Where the default is a number, a switch or a table, the text is read
-/// as TOML; everything else is text, also when it looks like a number.
-fn environment(defaults: &Figment) -> Serialized<Dict> {
-    let mut dict = Dict::new();
-    for (key, text) in Env::prefixed(ENV_PREFIX).split("__").iter() {
-        let value = match defaults.find_value(key.as_str()) {
-            Ok(Value::String(..)) | Err(_) => Value::from(text),
-            Ok(_) => text.parse().unwrap_or_else(|never| match never {}),
-        };
-        put(&mut dict, key.as_str(), value);
-    }
-    Serialized::defaults(dict)
-}
-
-/// Sets the value at a dotted path, making the tables on the way.
-fn put(dict: &mut Dict, path: &str, value: Value) {
-    let Some((first, rest)) = path.split_once('.') else {
-        dict.insert(path.to_owned(), value);
-        return;
-    };
-    let table = dict.entry(first.to_owned()).or_insert_with(|| Value::from(Dict::new()));
-    if !matches!(table, Value::Dict(..)) {
-        *table = Value::from(Dict::new());
-    }
-    if let Value::Dict(_, table) = table {
-        put(table, rest, value);
-    }
-}
-
 /// Says where a text is not TOML, without the line itself, which may hold a secret.
 fn well_formed(text: &str, place: &str) -> Result<(), ConfigError> {
     let Err(error) = text.parse::<toml::Table>() else { return Ok(()) };
@@ -342,65 +287,6 @@ fn well_formed(text: &str, place: &str) -> Result<(), ConfigError> {
     let line = before.matches('\n').count() + 1;
     let what = error.message().lines().next().unwrap_or("it is not TOML");
     Err(ConfigError::Invalid(format!("{place}, line {line}: {what}")))
-}
-
-/// A token or a tenant written as a number is meant as text.
-fn secrets_are_text(dict: &mut Dict) {
-    let paths = SECRETS.iter().chain(&[SECRET_TABLE]);
-    for path in paths {
-        let mut parts = path.split('.');
-        let (Some(last), mut table) = (parts.next_back(), Some(&mut *dict)) else { continue };
-        for part in parts {
-            table = table.and_then(|table| match table.get_mut(part) {
-                Some(Value::Dict(_, inner)) => Some(inner),
-                _ => None,
-            });
-        }
-        match table.and_then(|table| table.get_mut(last)) {
-            Some(Value::Dict(_, secrets)) => secrets.values_mut().for_each(as_text),
-            Some(secret) => as_text(secret),
-            None => {}
-        }
-    }
-}
-
-fn as_text(value: &mut Value) {
-    let number =
-        value.to_i128().map(|n| n.to_string()).or_else(|| value.to_u128().map(|n| n.to_string()));
-    if let Some(text) = number {
-        *value = Value::from(text);
-    }
-}
-
-fn is_secret(path: &str) -> bool {
-    SECRETS.contains(&path)
-        || path.strip_prefix(SECRET_TABLE).is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// Replaces `KEY_file` by the trimmed content of the file it names.
-fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
-    let mut table = dict;
-    let mut parts = key.split('.').peekable();
-    let mut last = "";
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            last = part;
-            break;
-        }
-        match table.get_mut(part) {
-            Some(Value::Dict(_, inner)) => table = inner,
-            _ => return Ok(()),
-        }
-    }
-    let Some(value) = table.remove(&format!("{last}_file")) else { return Ok(()) };
-    let path = value.as_str().unwrap_or_default().to_owned();
-    let content = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
-        key: key.to_owned(),
-        path,
-        source,
-    })?;
-    table.insert(last.to_owned(), Value::from(content.trim().to_owned()));
-    Ok(())
 }
 
 /// One sentence for one problem: which key, what is wrong, and the nearest key that exists.
@@ -426,7 +312,7 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("unknown key `{}`: {nearest}", join(&path, field))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
-        Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret(&path) => {
+        Kind::InvalidType(..) | Kind::InvalidValue(..) if secrets::is_secret(&path) => {
             format!("`{path}` is not text: put it in quotes")
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {

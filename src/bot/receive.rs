@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chat::{Conversation, Inbound, Origin};
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
 
@@ -53,12 +53,12 @@ impl Receiver {
             let place = Arc::clone(&room).acquire_owned().await.ok()?;
             Some((inbox.recv().await?, place))
         };
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // What an earlier run left is answered also when nobody is there to talk.
+        self.take_up(&in_hand).await;
         loop {
             tokio::select! {
-                // What an earlier run left is looked at also when nobody is there to talk.
-                biased;
                 _ = look.tick() => self.take_up(&in_hand).await,
                 delivery = next(&mut inbox) => {
                     let Some((delivery, place)) = delivery else { break };

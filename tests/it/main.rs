@@ -10,10 +10,12 @@
 )]
 
 mod access;
+mod architecture;
 mod ask;
 mod bad_input;
 mod conversation;
 mod crash;
+mod killed;
 mod outage;
 mod running;
 mod store;
