@@ -312,8 +312,10 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("unknown key `{}`: {nearest}", join(&path, field))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
-        Kind::InvalidType(..) | Kind::InvalidValue(..) if secrets::is_secret(&path) => {
-            format!("`{path}` is not text: put it in quotes")
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
+            if secrets::may_hold_one(&path) =>
+        {
+            format!("`{path}` must be {expected}, in quotes where it is text")
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             format!("`{path}` is {actual}, but it must be {expected}")

@@ -72,9 +72,14 @@ fn as_text(value: &mut Value) {
     }
 }
 
-pub(super) fn is_secret(path: &str) -> bool {
-    SECRETS.contains(&path)
-        || path.strip_prefix(SECRET_TABLE).is_some_and(|rest| rest.starts_with('.'))
+/// Whether the value at a path is a secret, is in a table of secrets, or was put where a table with
+/// a secret belongs.
+pub(super) fn may_hold_one(path: &str) -> bool {
+    let within = |outer: &str, inner: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    within(SECRET_TABLE, path)
+        || SECRETS.iter().chain(&[SECRET_TABLE]).any(|secret| within(path, secret))
 }
 
 /// Replaces `KEY_file` by the trimmed content of the file it names.

@@ -1,12 +1,15 @@
 //! A Prometheus that answers as it is told, also badly.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, stream};
@@ -43,6 +46,7 @@ pub enum Script {
 pub struct Scripted {
     pub url: String,
     script: watch::Sender<Script>,
+    headers: Arc<Mutex<HeaderMap>>,
 }
 
 impl Scripted {
@@ -53,12 +57,22 @@ impl Scripted {
     pub async fn knowing(machines: &[Machine], script: Script) -> Self {
         let machines: Arc<[Machine]> = machines.into();
         let (script, told) = watch::channel(script);
-        let app = Router::new()
-            .fallback(move |request: Request| answer(machines.clone(), told.clone(), request));
+        let headers: Arc<Mutex<HeaderMap>> = Arc::default();
+        let seen = headers.clone();
+        let app = Router::new().fallback(move |request: Request| {
+            *seen.lock().unwrap() = request.headers().clone();
+            answer(machines.clone(), told.clone(), request)
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { url, script }
+        Self { url, script, headers }
+    }
+
+    /// What the last question said in this header.
+    pub fn was_told(&self, header: &str) -> String {
+        let headers = self.headers.lock().unwrap();
+        headers.get(header).map(|it| it.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     /// From now on it answers like this.
