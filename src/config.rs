@@ -3,8 +3,13 @@
 //! Each part's settings live with the part; this module reads, merges and checks them. It is the
 //! only reader of the process environment.
 
+mod environment;
+mod secrets;
+
+pub use secrets::{masked, masked_values};
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -12,11 +17,10 @@ use std::{
 use figment::{
     Figment, Profile, Provider,
     error::Kind,
-    providers::{Env, Format, Toml},
-    value::{Dict, Value},
+    providers::{Format, Serialized, Toml},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     access::Role,
@@ -29,10 +33,6 @@ pub const EXAMPLE: &str = include_str!("config.default.toml");
 /// Environment variables that set a key start with this; `__` stands for the dot between tables:
 /// `SMARTCLOUDOPS_METRICS__PROMETHEUS__URL`.
 pub const ENV_PREFIX: &str = "SMARTCLOUDOPS_";
-
-/// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
-const SECRETS: [&str; 3] =
-    ["store.url", "metrics.prometheus.bearer_token", "metrics.prometheus.password"];
 
 /// All settings.
 #[derive(Debug, Deserialize, Serialize)]
@@ -160,15 +160,22 @@ impl Config {
             Some(path) => Some(path.to_owned()),
             None => default_file().filter(|path| path.exists()),
         };
-        let mut figment = Figment::new().merge(Toml::string(EXAMPLE));
+        let defaults = Figment::new().merge(Toml::string(EXAMPLE));
+        let environment = environment::settings(&defaults);
+        let mut figment = defaults;
         if let Some(path) = &file {
-            figment = figment.merge(Toml::file_exact(path));
+            let place = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ConfigError::Invalid(format!("cannot read {place}: {error}")))?;
+            well_formed(&text, &place)?;
+            figment = figment.merge(Toml::string(&text));
         }
-        Self::from_figment(&figment.merge(Env::prefixed(ENV_PREFIX).split("__")))
+        Self::from_figment(&figment.merge(environment))
     }
 
     /// The settings of a TOML text over the defaults, without the environment.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        well_formed(text, "the configuration")?;
         Self::from_figment(&Figment::new().merge(Toml::string(EXAMPLE)).merge(Toml::string(text)))
     }
 
@@ -181,11 +188,9 @@ impl Config {
         // These share the prefix but are not settings: the path of this file, and what test rigs
         // hand down.
         dict.retain(|key, _| key != "config" && !key.starts_with("test_"));
-        for key in SECRETS {
-            read_secret_file(&mut dict, key)?;
-        }
+        secrets::resolve(&mut dict)?;
         let config: Self = Figment::new()
-            .merge(figment::providers::Serialized::defaults(dict))
+            .merge(Serialized::defaults(dict))
             .extract()
             .map_err(|error| explain(&error))?;
         config.check()?;
@@ -275,50 +280,13 @@ fn directories() -> Option<directories::ProjectDirs> {
     directories::ProjectDirs::from("", "", "smartcloudops")
 }
 
-/// What stands for a secret where it is shown.
-const MASK: &str = "********";
-
-/// Serializes a secret for people's eyes: that it is set, never what it is.
-pub fn masked<S: Serializer>(
-    secret: &Option<SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let set = secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
-    serializer.serialize_str(if set { MASK } else { "" })
-}
-
-/// Serializes secrets by name for people's eyes.
-pub fn masked_values<S: Serializer>(
-    secrets: &BTreeMap<String, SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(secrets.keys().map(|name| (name, MASK)))
-}
-
-/// Replaces `KEY_file` by the trimmed content of the file it names.
-fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
-    let mut table = dict;
-    let mut parts = key.split('.').peekable();
-    let mut last = "";
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            last = part;
-            break;
-        }
-        match table.get_mut(part) {
-            Some(Value::Dict(_, inner)) => table = inner,
-            _ => return Ok(()),
-        }
-    }
-    let Some(value) = table.remove(&format!("{last}_file")) else { return Ok(()) };
-    let path = value.as_str().unwrap_or_default().to_owned();
-    let content = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
-        key: key.to_owned(),
-        path,
-        source,
-    })?;
-    table.insert(last.to_owned(), Value::from(content.trim().to_owned()));
-    Ok(())
+/// Says where a text is not TOML, without the line itself, which may hold a secret.
+fn well_formed(text: &str, place: &str) -> Result<(), ConfigError> {
+    let Err(error) = text.parse::<toml::Table>() else { return Ok(()) };
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let what = error.message().lines().next().unwrap_or("it is not TOML");
+    Err(ConfigError::Invalid(format!("{place}, line {line}: {what}")))
 }
 
 /// One sentence for one problem: which key, what is wrong, and the nearest key that exists.
@@ -344,6 +312,11 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("unknown key `{}`: {nearest}", join(&path, field))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
+            if secrets::may_hold_one(&path) =>
+        {
+            format!("`{path}` must be {expected}, in quotes where it is text")
+        }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
             format!("`{path}` is {actual}, but it must be {expected}")
         }

@@ -14,7 +14,7 @@ pub struct Meters {
     pub answers: IntCounterVec,
     /// Time from hearing to having an answer.
     pub answer_seconds: Histogram,
-    /// Messages given to platforms, by platform and outcome.
+    /// Messages given to platforms, by platform and outcome: posted, put_back or given_up.
     pub posts: IntCounterVec,
     /// Messages waiting to be sent.
     pub outbox_waiting: IntGauge,

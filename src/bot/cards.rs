@@ -1,13 +1,14 @@
 //! Domain values → cards: every sentence a person reads is written here. Pure.
 
+mod forecast;
 mod help;
 mod numbers;
 mod people;
 
+pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
 pub(super) use numbers::{
-    MetricCard, MissingHost, forecast, metric, picture_alt, place, query, soonest, status,
-    thresholds,
+    MetricCard, MissingHost, metric, picture_alt, place, query, status, thresholds,
 };
 pub use people::{granted, revoked};
 pub(super) use people::{link_code, link_question, linked, whoami};

@@ -44,29 +44,32 @@ impl Outbox {
                 let card = reply.card.clone().fit(&adapter.capabilities());
                 adapter.post(&reply.conversation, &card, &DedupeKey(reply.key.clone())).await
             }
-            None => Err(ChatError::Refused {
-                platform,
-                reason: "this platform is not connected".to_owned(),
-            }),
+            // Perhaps it is connected elsewhere, or after the next start: the reply stays.
+            None => Err(ChatError::Unreachable { platform, source: "it is not connected".into() }),
         };
-        let label = if posted.is_ok() { "posted" } else { "failed" };
+        let (label, noted) = match posted {
+            Ok(message) => ("posted", self.app.store.delivered(&delivery.id, &message).await),
+            Err(error) => self.not_posted(delivery, &error).await,
+        };
         self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
-        let noted = match posted {
-            Ok(message) => self.app.store.delivered(&delivery.id, &message).await,
-            Err(error) => self.put_back(delivery, &error).await,
-        };
         if let Err(error) = noted {
             // The claim runs out and the reply falls due again: at worst it is shown twice.
             tracing::error!(%error, delivery.id = %delivery.id, "cannot note what came of a reply");
         }
     }
 
-    async fn put_back(&self, delivery: &Delivery, error: &ChatError) -> Result<(), StoreError> {
+    /// Puts a reply back into the queue, or gives it up when another attempt cannot help.
+    async fn not_posted(
+        &self,
+        delivery: &Delivery,
+        error: &ChatError,
+    ) -> (&'static str, Result<(), StoreError>) {
         let retry = pause_before_retry(error, delivery.attempt)
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
-        tracing::warn!(%error, delivery.id = %delivery.id, retried = retry.is_some(), "a reply was not posted");
-        self.app.store.failed(&delivery.id, retry, &error.to_string()).await
+        let label = if retry.is_some() { "put_back" } else { "given_up" };
+        tracing::warn!(%error, delivery.id = %delivery.id, label, "a reply was not posted");
+        (label, self.app.store.failed(&delivery.id, retry, &error.to_string()).await)
     }
 
     /// Something was put into the queue.

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat::{Inbound, Origin};
+use chat::{Conversation, Inbound, Origin};
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
 use crate::{
-    access::Permission,
+    access::{Permission, RefusalKind},
     store::{
         Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded,
         Reply as StoredReply, Speaker, Turn,
@@ -20,6 +20,8 @@ use crate::{
 
 /// Events answered at the same time.
 const AT_ONCE: usize = 16;
+/// Events in hand: recorded, and answered or waiting for that. More are not taken from the adapters.
+const IN_HAND: usize = 1000;
 /// How often claims are renewed and unanswered events looked for: well within the claims' lease.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Events taken up at one look.
@@ -32,41 +34,48 @@ const MOST_ATTEMPTS: u32 = 5;
 pub struct Receiver {
     bot: Bot,
     outbox: Arc<Outbox>,
+    /// Recording waits for none of these: a platform that is not told in time sends it again.
+    answering: Arc<Semaphore>,
 }
 
 impl Receiver {
     /// Answers through this bot and posts through this outbox.
     pub fn new(bot: Bot, outbox: Arc<Outbox>) -> Self {
-        Self { bot, outbox }
+        Self { bot, outbox, answering: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
     pub async fn run(self, mut inbox: mpsc::Receiver<chat::Delivery>) {
-        let answering = TaskTracker::new();
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let in_hand = TaskTracker::new();
+        let room = Arc::new(Semaphore::new(IN_HAND));
+        let next = async |inbox: &mut mpsc::Receiver<chat::Delivery>| {
+            // The semaphore is never closed.
+            let place = Arc::clone(&room).acquire_owned().await.ok()?;
+            Some((inbox.recv().await?, place))
+        };
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // What an earlier run left is answered also when nobody is there to talk.
+        self.take_up(&in_hand).await;
         loop {
             tokio::select! {
-                delivery = inbox.recv() => {
-                    let Some(delivery) = delivery else { break };
-                    // The semaphore is never closed.
-                    let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+                _ = look.tick() => self.take_up(&in_hand).await,
+                delivery = next(&mut inbox) => {
+                    let Some((delivery, place)) = delivery else { break };
                     let receiver = self.clone();
-                    answering.spawn(async move {
+                    in_hand.spawn(async move {
                         receiver.receive(delivery).await;
-                        drop(slot);
+                        drop(place);
                     });
                 }
-                _ = look.tick() => self.take_up(&answering).await,
             }
         }
-        answering.close();
-        answering.wait().await;
+        in_hand.close();
+        in_hand.wait().await;
     }
 
     /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered.
-    async fn take_up(&self, answering: &TaskTracker) {
+    async fn take_up(&self, in_hand: &TaskTracker) {
         let store = &self.bot.app().store;
         let left = match store.renew_claims().await {
             Ok(_) => store.pending(TAKEN_UP).await,
@@ -76,7 +85,7 @@ impl Receiver {
             Ok(left) => {
                 for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
-                    answering.spawn(async move {
+                    in_hand.spawn(async move {
                         if attempt > MOST_ATTEMPTS {
                             receiver.give_up(&id, &inbound).await;
                         } else {
@@ -128,6 +137,8 @@ impl Receiver {
     }
 
     async fn reply(&self, id: &InboxId, event: &Inbound) {
+        // The semaphore is never closed.
+        let _slot = self.answering.acquire().await;
         let reply = self.bot.answer(event, false).await;
         self.finish(id, event, &reply).await;
     }
@@ -163,13 +174,14 @@ impl Bot {
             text,
             at,
         };
-        let silent =
-            event.origin == Origin::Overheard && reply.intent.permission() == Permission::Introduce;
-        let replies = if post && !silent {
+        if is_chatter(event, reply) {
+            return Completion { outcome: "overheard".to_owned(), ..Completion::default() };
+        }
+        let replies = if post {
             vec![StoredReply {
                 conversation: event.conversation.clone(),
                 card: reply.card.clone(),
-                key: format!("answer:{}:{}", event.from.platform, event.id),
+                key: answer_key(event),
             }]
         } else {
             Vec::new()
@@ -200,4 +212,22 @@ impl Bot {
             }],
         }
     }
+}
+
+/// Whether this was talk among people. Something overheard is answered when it was a question with
+/// an answer, or with one that an outage kept away; then it is on record like any other. Refusals
+/// would be noise, and what was not meant for the bot is none of its business: not remembered, not
+/// audited.
+fn is_chatter(event: &Inbound, reply: &Reply) -> bool {
+    let clear = match &reply.outcome {
+        Ok(_) => reply.intent.permission() != Permission::Introduce,
+        Err(refusal) => refusal.kind == RefusalKind::MetricsUnavailable,
+    };
+    event.origin == Origin::Overheard && !clear
+}
+
+/// One event, one answer: as unique as the event is in the inbox.
+fn answer_key(event: &Inbound) -> String {
+    let Conversation { platform, workspace, .. } = &event.conversation;
+    format!("answer:{platform}:{workspace}:{}", event.id)
 }

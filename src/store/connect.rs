@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, ConnectOptions as _, Connection as _, Executor as _,
+    AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 use tokio::sync::Semaphore;
@@ -21,6 +21,9 @@ use crate::clock::Clock;
 
 /// How long opening, or waiting for a free connection, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a statement waits for a lock that another process holds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// SQLite: one writer, and readers that do not wait for it.
 const SQLITE_CONNECTIONS: u32 = 6;
@@ -40,12 +43,17 @@ impl Store {
     /// Opens `sqlite://PATH` (or `sqlite:PATH`, created when missing, readable by its owner only)
     /// or `postgres://…`. Runs no migrations.
     pub async fn open(url: &str, clock: Clock) -> Result<Self> {
+        Self::open_waiting(url, clock, LOCK_WAIT).await
+    }
+
+    /// The same, waiting this long for a lock that another process holds.
+    pub async fn open_waiting(url: &str, clock: Clock, lock_wait: Duration) -> Result<Self> {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let Target { backend, options, place } = target(url)?;
         // One connection by hand first: the pool hides the reason and tries for ten seconds.
         let first = async {
             let mut connection = options.connect().await?;
-            prepare(&mut connection).await?;
+            prepare(&mut connection, lock_wait).await?;
             connection.close().await
         };
         match tokio::time::timeout(PATIENCE, first).await {
@@ -64,7 +72,7 @@ impl Store {
         let mut pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
-            .after_connect(|connection, _| Box::pin(prepare(connection)));
+            .after_connect(move |connection, _| Box::pin(prepare(connection, lock_wait)));
         if backend == Backend::Sqlite {
             pool = pool.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
         }
@@ -82,24 +90,30 @@ impl Store {
     }
 }
 
-async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    let statements: &[&'static str] = if connection.backend_name() == "SQLite" {
-        &[
-            "PRAGMA busy_timeout = 10000",
-            "PRAGMA journal_mode = WAL",
-            // In WAL with NORMAL, a committed approval may be undone by a power loss.
-            "PRAGMA synchronous = FULL",
-            "PRAGMA foreign_keys = ON",
-        ]
+async fn prepare(connection: &mut AnyConnection, lock_wait: Duration) -> sqlx::Result<()> {
+    let (wait, statements): (_, &[&'static str]) = if connection.backend_name() == "SQLite" {
+        (
+            "PRAGMA busy_timeout",
+            &[
+                "PRAGMA journal_mode = WAL",
+                // In WAL with NORMAL, a committed approval may be undone by a power loss.
+                "PRAGMA synchronous = FULL",
+                "PRAGMA foreign_keys = ON",
+            ],
+        )
     } else {
-        &[
-            // As long as SQLite waits for its lock.
-            "SET lock_timeout = 10000",
-            // A server may be set to answer before it is sure; stricter settings stay.
-            "SELECT set_config('synchronous_commit', 'on', false) \
-             WHERE current_setting('synchronous_commit') = 'off'",
-        ]
+        (
+            "SET lock_timeout",
+            &[
+                // A server may be set to answer before it is sure; stricter settings stay.
+                "SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') = 'off'",
+            ],
+        )
     };
+    // A number of our own, not a word of anybody's.
+    let wait = AssertSqlSafe(format!("{wait} = {}", lock_wait.as_millis()));
+    connection.execute(wait).await?;
     for statement in statements {
         connection.execute(*statement).await?;
     }

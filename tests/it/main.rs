@@ -10,10 +10,16 @@
 )]
 
 mod access;
+mod architecture;
 mod ask;
 mod bad_input;
+mod cli;
+mod conversation;
 mod crash;
+mod killed;
 mod locked;
+mod outage;
 mod running;
+mod secrets;
 mod store;
 mod support;

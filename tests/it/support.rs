@@ -4,3 +4,5 @@ pub mod bot;
 pub mod database;
 pub mod peers;
 pub mod proxy;
+pub mod room;
+pub mod scripted;

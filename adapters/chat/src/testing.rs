@@ -57,6 +57,11 @@ impl FakeChat {
         self.state().posts.iter().map(|(_, card)| card.clone()).collect()
     }
 
+    /// What the room shows now and where, oldest first.
+    pub fn posts(&self) -> Vec<(MessageRef, Card)> {
+        self.state().posts.clone()
+    }
+
     /// What only one person saw.
     pub fn whispers(&self) -> Vec<(UserRef, Card)> {
         self.state().whispers.clone()

@@ -104,23 +104,25 @@ impl Console {
         }
     }
 
-    /// Saves the card's pictures and puts where they are in their place.
-    fn save_pictures(&self, card: &Card, key: &DedupeKey) -> Result<Card, ChatError> {
+    /// Saves the card's pictures and puts where they are in their place. An answer without its
+    /// picture is still an answer.
+    fn save_pictures(&self, card: &Card, key: &DedupeKey) -> Card {
         let mut card = card.clone();
         for block in &mut card.blocks {
             let Block::Image(image) = block else { continue };
             let safe: String =
                 key.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
             let path = self.config.pictures.join(format!("{safe}-{}", image.name));
-            std::fs::create_dir_all(&self.config.pictures)
-                .and_then(|()| std::fs::write(&path, &image.png))
-                .map_err(|source| ChatError::Unreachable {
-                    platform: Platform::Console,
-                    source: Box::new(source),
-                })?;
-            *block = Block::Note(format!("picture: {} ({})", path.display(), image.alt));
+            let saved = std::fs::create_dir_all(&self.config.pictures)
+                .and_then(|()| std::fs::write(&path, &image.png));
+            *block = Block::Note(match saved {
+                Ok(()) => format!("picture: {} ({})", path.display(), image.alt),
+                Err(error) => {
+                    format!("the picture could not be saved: {error} ({})", image.alt)
+                }
+            });
         }
-        Ok(card)
+        card
     }
 }
 
@@ -167,7 +169,7 @@ impl ChatAdapter for Console {
         card: &Card,
         key: &DedupeKey,
     ) -> Result<MessageRef, ChatError> {
-        let card = self.save_pictures(card, key)?;
+        let card = self.save_pictures(card, key);
         self.show(&card);
         // A full channel already says that something was shown.
         let _ = self.answered.try_send(());

@@ -1,9 +1,11 @@
 //! Numbers with their units, hosts, times and sources.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use chat::{Block, Card, Table, Tone};
-use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
@@ -12,15 +14,14 @@ use crate::{
     config::Thresholds,
     format,
     metrics::{
-        Host, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
-        forecast::Forecast, prometheus::RawReading,
+        Host, Measurement, Reading, Series, Signal, Stat, Unit, Window, prometheus::RawReading,
     },
 };
 
 /// Names of hosts without data that are written out; the rest is counted.
 const NAMED_MISSING: usize = 5;
 /// Rows of a fleet's table and of a raw query's.
-const TABLE_ROWS: usize = 20;
+pub(super) const TABLE_ROWS: usize = 20;
 
 /// A host that was asked about and gave no number.
 pub struct MissingHost {
@@ -65,10 +66,7 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
             format::value(first.value, unit)
         )
     } else {
-        let hosts = count(
-            rows.iter().map(|row| &row.host).collect::<std::collections::BTreeSet<_>>().len(),
-            "host",
-        );
+        let hosts = count(rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len(), "host");
         format!(
             "{what}: {hosts}, {} at {}",
             place(&first.host, first.part.as_deref()),
@@ -163,7 +161,7 @@ pub fn place(host: &str, part: Option<&str>) -> String {
     part.map_or_else(|| host.to_owned(), |part| format!("{host} {part}"))
 }
 
-fn count(number: usize, noun: &str) -> String {
+pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -186,8 +184,10 @@ fn sourced(card: Card, app: &App, reading: &Reading) -> Card {
     card.note(format!("{age} · {at} · {}", reading.query))
 }
 
-fn warned(mut card: Card, warnings: &[String]) -> Card {
-    for warning in warnings.iter().take(3) {
+pub(super) fn warned(mut card: Card, warnings: &[String]) -> Card {
+    // One question may need several queries, which often say the same.
+    let said: BTreeSet<&String> = warnings.iter().collect();
+    for warning in said.into_iter().take(3) {
         card = card.line(format!("Incomplete: {warning}"));
     }
     card
@@ -276,6 +276,49 @@ pub fn status(
     }
 }
 
+/// How a host is, from best to worst.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Fine,
+    /// Reachable, but without a single number to judge it by.
+    NoData,
+    Look,
+    Critical,
+    Down,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::NoData => "no data",
+            Self::Look => "look",
+            Self::Critical => "critical",
+            Self::Down => "down",
+        }
+    }
+}
+
+fn state_of(
+    host: &Host,
+    numbers: Option<&BTreeMap<Signal, Measurement>>,
+    thresholds: Thresholds,
+) -> State {
+    if !host.up {
+        return State::Down;
+    }
+    let numbers = numbers.into_iter().flatten().filter(|(_, row)| !row.value.is_nan());
+    numbers
+        .map(|(signal, row)| match severity(tone(row.value, signal.unit(), thresholds)) {
+            0 => State::Fine,
+            1 => State::Look,
+            _ => State::Critical,
+        })
+        // One number is enough to judge by, and the worst one counts.
+        .max()
+        .unwrap_or(State::NoData)
+}
+
 fn one_host(
     app: &App,
     host: &Host,
@@ -312,6 +355,9 @@ fn one_host(
     let title = if !host.up {
         worst = Tone::Bad;
         format!("{} is down: the metrics source cannot reach it", host.name)
+    } else if state_of(host, numbers, thresholds) == State::NoData {
+        worst = Tone::Warning;
+        format!("{} gives no data", host.name)
     } else if concerns.is_empty() {
         format!("{} is fine", host.name)
     } else {
@@ -330,35 +376,38 @@ fn fleet(
     numbers: &BTreeMap<&str, BTreeMap<Signal, Measurement>>,
 ) -> Card {
     let thresholds = app.config.metrics.thresholds;
-    let rate = |host: &Host| {
-        let numbers = numbers.get(host.name.as_str());
-        let worst = numbers
-            .into_iter()
-            .flat_map(|numbers| numbers.iter())
-            .map(|(signal, row)| severity(tone(row.value, signal.unit(), thresholds)))
-            .max()
-            .unwrap_or(0);
-        if host.up { worst } else { 3 }
-    };
-    let mut rated: Vec<(u8, &Host)> = hosts.iter().map(|host| (rate(host), *host)).collect();
+    let mut rated: Vec<(State, &Host)> = hosts
+        .iter()
+        .map(|host| (state_of(host, numbers.get(host.name.as_str()), thresholds), *host))
+        .collect();
     rated.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.name.cmp(&second.name)));
-    let down = rated.iter().filter(|(rating, _)| *rating == 3).count();
-    let concerning = rated.iter().filter(|(rating, _)| matches!(rating, 1 | 2)).count();
+    let number_of = |states: &[State]| rated.iter().filter(|(it, _)| states.contains(it)).count();
     let mut title = count(hosts.len(), "host");
-    if down > 0 {
-        let _ = write!(title, ", {down} down");
+    match number_of(&[State::Down]) {
+        0 => {}
+        down => {
+            let _ = write!(title, ", {down} down");
+        }
     }
-    match concerning {
-        0 if down == 0 => title.push_str(", all fine"),
+    match number_of(&[State::Critical, State::Look]) {
         0 => {}
         1 => title.push_str(", 1 needs a look"),
         more => {
             let _ = write!(title, ", {more} need a look");
         }
     }
+    match number_of(&[State::NoData]) {
+        0 => {}
+        silent => {
+            let _ = write!(title, ", {silent} without data");
+        }
+    }
+    if number_of(&[State::Fine]) == hosts.len() {
+        title.push_str(", all fine");
+    }
     let tone = match rated.first() {
-        Some((2 | 3, _)) => Tone::Bad,
-        Some((1, _)) => Tone::Warning,
+        Some((State::Down | State::Critical, _)) => Tone::Bad,
+        Some((State::Look | State::NoData, _)) => Tone::Warning,
         _ => Tone::Good,
     };
     let mut header = vec!["host".to_owned()];
@@ -367,7 +416,7 @@ fn fleet(
     let rows = rated
         .iter()
         .take(TABLE_ROWS)
-        .map(|(rating, host)| {
+        .map(|(state, host)| {
             let numbers = numbers.get(host.name.as_str());
             let mut cells = vec![host.name.clone()];
             cells.extend(signals.iter().map(|signal| {
@@ -376,122 +425,12 @@ fn fleet(
                     |row| format::value(row.value, signal.unit()),
                 )
             }));
-            let state = match rating {
-                0 => "fine",
-                1 => "look",
-                2 => "critical",
-                _ => "down",
-            };
-            cells.push(state.to_owned());
+            cells.push(state.as_str().to_owned());
             cells
         })
         .collect();
     let more = rated.len().saturating_sub(TABLE_ROWS);
     Card::titled(title).tone(tone).with(Block::Table(Table { header, rows, more }))
-}
-
-/// Sorts forecasts: what is full first, then by time, then what never comes.
-pub fn soonest(forecast: &Forecast) -> (u8, DateTime<Utc>) {
-    match forecast {
-        Forecast::AlreadyThere => (0, DateTime::UNIX_EPOCH),
-        Forecast::At { when, .. } => (1, *when),
-        Forecast::NotAtThisRate { .. } => (2, DateTime::UNIX_EPOCH),
-        Forecast::TooLittleData { .. } => (3, DateTime::UNIX_EPOCH),
-    }
-}
-
-/// When each reaches 100 %.
-pub fn forecast(
-    app: &App,
-    signal: Signal,
-    found: &[(&Series, Forecast)],
-    range: &RangeReading,
-) -> Card {
-    let name = signal.title();
-    let card = match found {
-        [] => Card::titled(format!("{name} forecast: no data")).tone(Tone::Warning),
-        [(series, forecast)] => {
-            let (sentence, detail, tone) = foretold(app, range.end, forecast);
-            let place = place(&series.host, series.part.as_deref());
-            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).line(detail)
-        }
-        [(series, first), ..] => {
-            let (sentence, _, tone) = foretold(app, range.end, first);
-            let place = place(&series.host, series.part.as_deref());
-            let rows = found
-                .iter()
-                .take(TABLE_ROWS)
-                .map(|(series, forecast)| {
-                    let (sentence, detail, _) = foretold(app, range.end, forecast);
-                    vec![
-                        crate::bot::cards::place(&series.host, series.part.as_deref()),
-                        sentence,
-                        detail,
-                    ]
-                })
-                .collect();
-            Card::titled(format!("{name} of {place} {sentence}")).tone(tone).with(Block::Table(
-                Table {
-                    header: vec!["where".into(), "forecast".into(), "detail".into()],
-                    rows,
-                    more: found.len().saturating_sub(TABLE_ROWS),
-                },
-            ))
-        }
-    };
-    let card = warned(card, &range.warnings);
-    card.note(format!(
-        "a straight line through {} – {} · {}",
-        format::moment(range.start, range.end, app.zone),
-        format::moment(range.end, range.end, app.zone),
-        range.query
-    ))
-}
-
-/// A forecast as a sentence without its subject, a second sentence, and how bad it is.
-fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, String, Tone) {
-    let moment = |at: &DateTime<Utc>| format::moment(*at, now, app.zone);
-    let grows = |per_day: &f64| format!("{} a day", format::value(*per_day, Unit::Percent));
-    match forecast {
-        Forecast::AlreadyThere => {
-            ("is full already".to_owned(), "It is at 100 % now.".to_owned(), Tone::Bad)
-        }
-        Forecast::At { when, earliest, latest, per_day } => {
-            let left = (*when - now).to_std().unwrap_or_default();
-            let tone = match left.as_secs() / 86_400 {
-                0..2 => Tone::Bad,
-                2..14 => Tone::Warning,
-                _ => Tone::Neutral,
-            };
-            let latest = latest.as_ref().map_or_else(|| "never".to_owned(), moment);
-            (
-                format!(
-                    "will be full in about {} ({})",
-                    format::span(left.as_secs_f64()),
-                    moment(when)
-                ),
-                format!(
-                    "Between {} and {latest} with 90 % confidence, growing {}.",
-                    moment(earliest),
-                    grows(per_day)
-                ),
-                tone,
-            )
-        }
-        Forecast::NotAtThisRate { per_day } => (
-            "will not be full at this rate".to_owned(),
-            format!("It changes by {} on average.", grows(per_day)),
-            Tone::Good,
-        ),
-        Forecast::TooLittleData { have, need } => (
-            "cannot be foretold yet".to_owned(),
-            format!(
-                "I have {} since the last clean-up, and a line needs {need}.",
-                count(*have, "measurement")
-            ),
-            Tone::Warning,
-        ),
-    }
 }
 
 /// What a query of somebody's own gave.

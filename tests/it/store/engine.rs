@@ -148,22 +148,27 @@ async fn a_power_loss_cannot_undo_a_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_waits_for_another_process_and_then_says_so() {
     for_each(async |database| {
+        let wait = Duration::from_millis(400);
+        let clock = database.clock.clone();
+        let store = Store::open_waiting(&database.url, clock, wait).await.unwrap();
         let neighbour = database.neighbour().await;
         let mut held = neighbour.begin_write().await.unwrap();
         neighbour.append(&mut held, &asked("slow")).await.unwrap();
-        let store = database.store.clone();
-        let patient = tokio::spawn(async move { store.put_on_record(&asked("patient")).await });
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        let waiting = store.clone();
+        let patient = tokio::spawn(async move { waiting.put_on_record(&asked("patient")).await });
+        tokio::time::sleep(wait / 2).await;
+        assert!(!patient.is_finished());
         held.commit().await.unwrap();
         patient.await.unwrap().unwrap();
 
         let mut held = neighbour.begin_write().await.unwrap();
         neighbour.append(&mut held, &asked("stuck")).await.unwrap();
-        let error = database.store.put_on_record(&asked("lost patience")).await.unwrap_err();
+        let error = store.put_on_record(&asked("lost patience")).await.unwrap_err();
         assert!(matches!(error, StoreError::Locked), "{error}");
         drop(held);
-        database.store.put_on_record(&asked("later")).await.unwrap();
-        assert_eq!(database.store.verify_audit().await.unwrap().rows, 3);
+        store.put_on_record(&asked("later")).await.unwrap();
+        assert_eq!(store.verify_audit().await.unwrap().rows, 3);
+        store.close().await;
     })
     .await;
 }

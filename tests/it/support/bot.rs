@@ -24,6 +24,15 @@ impl Smartcloudops {
         Self::configured(&format!("[metrics.prometheus]\nurl = \"{server}\"\ntimeout = \"10s\"\n"))
     }
 
+    /// With these settings, and every word in its logs.
+    pub fn talkative(settings: &str) -> Self {
+        let bot = Self::configured(settings);
+        let file = bot.directory().join("smartcloudops.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, text.replacen("[log]\n", "[log]\nlevel = \"trace\"\n", 1)).unwrap();
+        bot
+    }
+
     /// With these settings; the database and the logs stay in its own directory unless they say
     /// otherwise.
     pub fn configured(settings: &str) -> Self {

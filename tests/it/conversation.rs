@@ -1,0 +1,428 @@
+//! Conversations in a room: what is heard, answered, kept, and left alone.
+
+use std::time::Duration;
+
+use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform};
+use chrono::TimeDelta;
+use smartcloudops::{
+    access::Role,
+    bot::intent::{Intent, interpret},
+    metrics::Fleet,
+    store::{CLAIM_LEASE, Speaker},
+};
+
+use crate::support::{
+    database::{Database, for_each},
+    room::{ANA, BEN, Room, read},
+    scripted::{Script, Scripted},
+};
+
+/// A room where Ana may ask, on each database.
+async fn in_a_room(story: impl AsyncFn(&Database, &Room<'_>)) {
+    for_each(async |database| {
+        let prometheus = Scripted::start(Script::Number("42")).await;
+        let room = Room::open(database, &prometheus.url).await;
+        room.knows(ANA, Role::Viewer).await;
+        story(database, &room).await;
+        room.app.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_in_the_thread_it_was_asked_in() {
+    in_a_room(async |_, room| {
+        let event = room.event(ANA, "cpu of web-1");
+        let card = room.hears(event.clone()).await.unwrap();
+        assert!(card.title.contains("web-1") && card.title.contains("42 %"), "{}", card.title);
+        assert_eq!(room.place_of(&event).unwrap(), event.conversation);
+
+        let elsewhere = Inbound {
+            conversation: chat::Conversation { thread: None, ..event.conversation.clone() },
+            ..room.event(ANA, "memory of web-1")
+        };
+        room.hears(elsewhere.clone()).await.unwrap();
+        assert_eq!(room.place_of(&elsewhere).unwrap().thread, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_delivered_four_times_is_answered_once() {
+    in_a_room(async |database, room| {
+        let event = room.event(ANA, "cpu of web-1");
+        let deliveries = futures::future::join_all((0..4).map(|_| room.delivers(&event))).await;
+        assert!(deliveries.iter().all(Result::is_ok), "every delivery may be acknowledged");
+        room.is_done(&event).await;
+        // Long after, and to a bot that was restarted.
+        room.delivers(&event).await.unwrap();
+        room.says(ANA, "memory of web-1").await.unwrap();
+        assert_eq!(room.slack.fake.cards().len(), 2);
+        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_events_with_the_same_words_are_two_answers() {
+    in_a_room(async |_, room| {
+        let first = room.says(ANA, "cpu of web-1").await.unwrap();
+        let second = room.says(ANA, "cpu of web-1").await.unwrap();
+        assert_eq!(first.title, second.title);
+        assert_eq!(room.slack.fake.cards().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_id_in_another_workspace_is_another_event() {
+    in_a_room(async |_, room| {
+        room.knows("slack:T2:UANA", Role::Viewer).await;
+        let here = room.event(ANA, "cpu of web-1");
+        let there = Inbound { id: here.id.clone(), ..room.event("slack:T2:UANA", "load of db-1") };
+        assert!(room.hears(here).await.unwrap().title.contains("CPU"));
+        assert!(room.hears(there).await.unwrap().title.contains("Load"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_gets_a_code_and_with_it_a_role_and_then_an_answer() {
+    in_a_room(async |_, room| {
+        room.knows(ANA, Role::Admin).await;
+        let card = read(&room.says(BEN, "cpu of web-1").await.unwrap());
+        assert!(!card.contains("42"), "{card}");
+        let command = card.split('`').nth(1).unwrap().to_owned();
+        assert!(command.starts_with("grant viewer "), "{card}");
+        let granted = room.says(ANA, &command).await.unwrap();
+        assert_eq!(granted.title, format!("{BEN} is Viewer everywhere"));
+        let card = room.says(BEN, "cpu of web-1").await.unwrap();
+        assert!(card.title.contains("42 %"), "{}", card.title);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_slack_could_not_take_is_kept_and_posted_once() {
+    let failures: [(fn() -> ChatError, TimeDelta); 2] = [
+        (
+            || ChatError::Unreachable { platform: Platform::Slack, source: "gone".into() },
+            TimeDelta::seconds(2),
+        ),
+        (
+            || ChatError::RateLimited {
+                platform: Platform::Slack,
+                retry_after: Duration::from_secs(90),
+            },
+            TimeDelta::seconds(90),
+        ),
+    ];
+    in_a_room(async |_, room| {
+        for (failure, pause) in failures {
+            let before = room.slack.fake.cards().len();
+            room.slack.fake.fail_next(failure());
+            let event = room.event(ANA, "cpu of web-1");
+            assert!(room.hears(event.clone()).await.is_none());
+            room.reply_becomes(&event, "waiting").await;
+            // Not before its time.
+            room.later(pause - TimeDelta::milliseconds(1));
+            room.says(ANA, "whoami").await.unwrap();
+            assert!(room.card_for(&event).is_none());
+            room.later(TimeDelta::milliseconds(1));
+            room.was_tried(&event, 2).await;
+            room.reply_becomes(&event, "delivered").await;
+            assert!(room.card_for(&event).unwrap().title.contains("42 %"));
+            // And never again.
+            let attempts = room.attempts();
+            room.later(TimeDelta::hours(1));
+            room.says(ANA, "whoami").await.unwrap();
+            assert_eq!(room.attempts(), attempts + 1);
+            assert_eq!(room.slack.fake.cards().len(), before + 3);
+        }
+        assert_eq!(room.posts("put_back"), 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_slack_refuses_is_given_up_and_counted() {
+    in_a_room(async |_, room| {
+        room.slack.fake.fail_next(ChatError::Refused {
+            platform: Platform::Slack,
+            reason: "channel_not_found".into(),
+        });
+        let event = room.event(ANA, "cpu of web-1");
+        assert!(room.hears(event.clone()).await.is_none());
+        room.reply_becomes(&event, "abandoned").await;
+        assert_eq!((room.posts("given_up"), room.posts("put_back")), (1, 0));
+        room.later(TimeDelta::days(1));
+        room.says(ANA, "whoami").await.unwrap();
+        assert!(room.card_for(&event).is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_waits_while_its_platform_is_not_connected() {
+    in_a_room(async |database, room| {
+        room.knows("discord:G1:900", Role::Viewer).await;
+        let event = room.event("discord:G1:900", "cpu of web-1");
+        room.delivers(&event).await.unwrap();
+        room.reply_becomes(&event, "waiting").await;
+        let reasons = database.look("SELECT reason FROM outbox WHERE state = 'waiting'").await;
+        assert_eq!(reasons, ["could not reach discord: it is not connected"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_recorded_is_not_acknowledged() {
+    for_each(async |database| {
+        let prometheus = Scripted::start(Script::Number("42")).await;
+        let room = Room::open(database, &prometheus.url).await;
+        room.knows(ANA, Role::Viewer).await;
+        let event = room.event(ANA, "cpu of web-1");
+        room.app.store.close().await;
+        assert!(room.delivers(&event).await.is_err());
+        assert_eq!(room.attempts(), 0);
+        let inbound = &room.app.meters.inbound;
+        assert_eq!(inbound.with_label_values(&["slack", "not_recorded"]).get(), 1);
+        // The platform delivers it again when the database is back.
+        let room = Room::open(database, &prometheus.url).await;
+        assert!(room.hears(event).await.unwrap().title.contains("42 %"));
+        room.app.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crashed_bot_left_unanswered_is_answered_by_the_next() {
+    for_each(async |database| {
+        let prometheus = Scripted::start(Script::Number("42")).await;
+        let crashed = Room::open(database, &prometheus.url).await;
+        crashed.knows(ANA, Role::Viewer).await;
+        let event = crashed.event(ANA, "cpu of web-1");
+        crashed.app.store.record(&event).await.unwrap();
+        crashed.app.store.close().await;
+        database.clock.advance(TimeDelta::from_std(CLAIM_LEASE).unwrap());
+        let next = Room::open(database, &prometheus.url).await;
+        next.is_done(&event).await;
+        assert!(next.last_card().title.contains("42 %"));
+        next.app.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_acknowledged_while_many_wait_for_a_slow_prometheus() {
+    for_each(async |database| {
+        let prometheus = Scripted::start(Script::Silence).await;
+        let room = Room::open(database, &prometheus.url).await;
+        room.knows(ANA, Role::Viewer).await;
+        let events: Vec<_> = (0..40).map(|_| room.event(ANA, "cpu of web-1")).collect();
+        for event in &events {
+            room.delivers(event).await.unwrap();
+        }
+        assert_eq!(room.attempts(), 0, "nothing was answered yet");
+        prometheus.set(Script::Number("42"));
+        for event in &events {
+            room.is_done(event).await;
+        }
+        assert_eq!(room.slack.fake.cards().len(), events.len());
+        room.app.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_message_asks_but_never_acts() {
+    in_a_room(async |database, room| {
+        room.knows(ANA, Role::Admin).await;
+        let edited = |text: &str| Inbound { edited: true, ..room.event(ANA, text) };
+        let card = room.hears(edited("cpu of web-1")).await.unwrap();
+        assert!(card.title.contains("42 %"), "{}", card.title);
+        for text in [format!("grant admin {BEN}"), "restart nginx on web-1".to_owned()] {
+            let card = read(&room.hears(edited(&text)).await.unwrap());
+            assert!(card.contains("edited message never acts"), "{text}: {card}");
+        }
+        assert_eq!(database.count("SELECT COUNT(*) FROM role_bindings").await, 2, "Ana's own");
+        let subjects = database.look("SELECT subject FROM audit WHERE action = 'ask'").await;
+        assert!(!subjects.iter().any(|it| it == "remediate" || it == "grant"), "{subjects:?}");
+    })
+    .await;
+}
+
+/// Where the bot only listens, people talk to each other. It speaks up when somebody with a role
+/// asks something that it can answer, and otherwise it keeps out: no "I did not understand", no
+/// refusals, no codes, and no record of what was not meant for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
+    in_a_room(async |database, room| {
+        let overheard =
+            |who: &str, text: &str| Inbound { origin: Origin::Overheard, ..room.event(who, text) };
+        for (who, text) in [
+            (ANA, "lunch at the usual place?"),
+            (ANA, "thanks, that helped"),
+            (ANA, "help"),
+            (ANA, "who am I"),
+            (ANA, "restart nginx on web-1"),
+            (ANA, "cpu of wbe-77"),
+            (BEN, "cpu of web-1"),
+        ] {
+            let card = room.hears(overheard(who, text)).await;
+            assert!(card.is_none(), "{text}: {card:?}");
+        }
+        assert_eq!(room.attempts(), 0);
+        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 0);
+        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 0);
+
+        let card = room.hears(overheard(ANA, "what is the cpu of web-1?")).await.unwrap();
+        assert!(card.title.contains("42 %"), "{}", card.title);
+        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 2);
+        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_a_conversation_are_remembered_and_then_forgotten() {
+    in_a_room(async |_, room| {
+        let event = room.event(ANA, "cpu of web-1");
+        let card = room.hears(event.clone()).await.unwrap();
+        let store = &room.app.store;
+        let turns = store.recent(&event.conversation, 10).await.unwrap();
+        let said: Vec<_> = turns.iter().map(|turn| (turn.speaker, turn.text.as_str())).collect();
+        assert_eq!(said[0], (Speaker::Person, "cpu of web-1"));
+        assert_eq!(turns[0].who, ANA);
+        assert_eq!(said[1].0, Speaker::Bot);
+        assert!(said[1].1.contains(&card.title), "{}", said[1].1);
+        assert_eq!(said.len(), 2);
+
+        room.later(TimeDelta::days(29));
+        store.purge_older_than(30).await.unwrap();
+        assert_eq!(store.recent(&event.conversation, 10).await.unwrap().len(), 2);
+        room.later(TimeDelta::days(2));
+        store.purge_older_than(30).await.unwrap();
+        assert!(store.recent(&event.conversation, 10).await.unwrap().is_empty());
+        assert_eq!(store.verify_audit().await.unwrap().rows, 2, "the grant and the question");
+    })
+    .await;
+}
+
+const QUESTIONS: [&str; 14] = [
+    "cpu",
+    "cpu of web-1",
+    "disk of db-1",
+    "memory last 24h",
+    "top 2 hosts by load",
+    "status",
+    "status of web-1",
+    "when is web-1's disk full?",
+    "forecast disk",
+    "help",
+    "whoami",
+    "link",
+    "xyzzy plugh",
+    "open incidents",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_button_is_a_command_that_is_understood() {
+    in_a_room(async |_, room| {
+        let fleet = room.app.metrics.fleet().await.unwrap();
+        let mut pressed = 0;
+        for question in QUESTIONS {
+            let card = room.says(ANA, question).await.unwrap();
+            for button in &card.buttons {
+                let event = Inbound { origin: Origin::Button, ..room.event(ANA, &button.command) };
+                understood(&event, &fleet, &card);
+                let answer = room.hears(event).await.unwrap();
+                assert!(!answer.title.contains("did not understand"), "{answer:?}");
+                pressed += 1;
+            }
+        }
+        assert!(pressed >= 10, "{pressed}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buttons_name_hosts_also_when_their_names_are_odd() {
+    const LONG: &str = concat!(
+        "a-very-long-name-of-a-machine-that-somebody-gave-in-good-faith.",
+        "eu-central-1.compute.internal.example.com"
+    );
+    for odd in
+        ["db.eu-west.example.com", "WEB_3", "münchen-1", "Web Server 1", "10.1.2.3", LONG, "1h"]
+    {
+        let machines = [("10.0.0.1:9100", odd, "prod"), ("10.0.0.2:9100", "db-1", "prod")];
+        let prometheus = Scripted::knowing(&machines, Script::Number("42")).await;
+        crate::support::database::on_sqlite(async |database| {
+            let room = Room::open(database, &prometheus.url).await;
+            room.knows(ANA, Role::Viewer).await;
+            let fleet = room.app.metrics.fleet().await.unwrap();
+            for command in ["status", "metric cpu", "forecast disk"] {
+                let text = format!("{command} host=\"{odd}\"");
+                let event = Inbound { origin: Origin::Command, ..room.event(ANA, &text) };
+                let card = room.hears(event).await.unwrap();
+                assert!(card.title.contains(odd), "{text}: {}", card.title);
+                for button in &card.buttons {
+                    let event =
+                        Inbound { origin: Origin::Button, ..room.event(ANA, &button.command) };
+                    let intent = understood(&event, &fleet, &card);
+                    assert_eq!(intent.hosts(), [odd], "{}", button.command);
+                }
+            }
+            room.app.store.close().await;
+        })
+        .await;
+    }
+}
+
+fn understood(event: &Inbound, fleet: &Fleet, card: &Card) -> Intent {
+    let now = event.at.with_timezone(&chrono_tz::UTC);
+    let read = interpret(event, fleet, now);
+    let wrong = matches!(read.intent, Intent::Unknown {})
+        || read.usage.is_some()
+        || !read.unknown_hosts.is_empty();
+    assert!(!wrong, "the button `{}` of \"{}\": {read:?}", event.text, card.title);
+    read.intent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_fit_a_platform_that_can_do_little() {
+    in_a_room(async |_, room| {
+        let poor = Capabilities { max_text: 300, ..Capabilities::default() };
+        room.is_poor(poor.clone());
+        assert_eq!(room.slack.capabilities(), poor);
+        for question in QUESTIONS {
+            let card = room.says(ANA, question).await.unwrap();
+            assert!(card.buttons.is_empty(), "{question}");
+            assert!(!card.blocks.iter().any(|it| matches!(it, Block::Image(_))), "{question}");
+            let length = length(&card);
+            assert!(length <= poor.max_text, "{question}: {length} characters\n{}", read(&card));
+            assert!(!card.title.is_empty());
+        }
+    })
+    .await;
+}
+
+/// The characters of a card, without what a renderer puts between them.
+fn length(card: &Card) -> usize {
+    let count = |text: &String| text.chars().count();
+    count(&card.title)
+        + card
+            .blocks
+            .iter()
+            .map(|block| match block {
+                Block::Text(text) | Block::Code(text) | Block::Note(text) => count(text),
+                Block::Fields(fields) => {
+                    fields.iter().map(|(name, value)| count(name) + count(value)).sum()
+                }
+                Block::Table(table) => {
+                    table.header.iter().chain(table.rows.iter().flatten()).map(count).sum()
+                }
+                Block::Image(image) => count(&image.alt),
+            })
+            .sum::<usize>()
+}

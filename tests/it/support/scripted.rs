@@ -1,0 +1,161 @@
+//! A Prometheus that answers as it is told, also badly.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// The machines it knows: address, name, environment.
+pub type Machine = (&'static str, &'static str, &'static str);
+
+/// Two in production, one in staging.
+pub const MACHINES: [Machine; 3] = [
+    ("10.0.0.1:9100", "web-1", "prod"),
+    ("10.0.0.2:9100", "db-1", "prod"),
+    ("10.0.0.3:9100", "web-2", "staging"),
+];
+
+/// What it says to every question but the one about which machines there are.
+#[derive(Clone, Debug)]
+pub enum Script {
+    /// This number, as Prometheus writes it, for every machine.
+    Number(&'static str),
+    /// The same, with this warning.
+    Warned(&'static str),
+    /// Success, and nothing in it.
+    Empty,
+    /// This status and body.
+    Status(u16, &'static str),
+    /// The beginning of an answer, and then the wire breaks.
+    Half,
+    /// Nothing until another script is set.
+    Silence,
+}
+
+pub struct Scripted {
+    pub url: String,
+    script: watch::Sender<Script>,
+    headers: Arc<Mutex<HeaderMap>>,
+}
+
+impl Scripted {
+    pub async fn start(script: Script) -> Self {
+        Self::knowing(&MACHINES, script).await
+    }
+
+    pub async fn knowing(machines: &[Machine], script: Script) -> Self {
+        let machines: Arc<[Machine]> = machines.into();
+        let (script, told) = watch::channel(script);
+        let headers: Arc<Mutex<HeaderMap>> = Arc::default();
+        let seen = headers.clone();
+        let app = Router::new().fallback(move |request: Request| {
+            *seen.lock().unwrap() = request.headers().clone();
+            answer(machines.clone(), told.clone(), request)
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { url, script, headers }
+    }
+
+    /// What the last question said in this header.
+    pub fn was_told(&self, header: &str) -> String {
+        let headers = self.headers.lock().unwrap();
+        headers.get(header).map(|it| it.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    /// From now on it answers like this.
+    pub fn set(&self, script: Script) {
+        self.script.send_replace(script);
+    }
+}
+
+async fn answer(
+    machines: Arc<[Machine]>,
+    mut told: watch::Receiver<Script>,
+    request: Request,
+) -> Response {
+    let uri = request.uri().clone();
+    let parameter = |wanted: &str| {
+        url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+            .find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+    };
+    let query = parameter("query").unwrap_or_default();
+    let ask_for_machines = query.starts_with("node_uname_info")
+        || query.starts_with("up")
+        || query.contains("[1d:5m]");
+    if ask_for_machines {
+        return success(&vector(&machines, "1"), &[]);
+    }
+    while matches!(*told.borrow_and_update(), Script::Silence) {
+        if told.changed().await.is_err() {
+            break;
+        }
+    }
+    let script = told.borrow().clone();
+    let data = |number: &str| match parameter("end").and_then(|end| end.parse::<f64>().ok()) {
+        Some(end) => matrix(&machines, number, end),
+        None => vector(&machines, number),
+    };
+    match script {
+        Script::Number(number) => success(&data(number), &[]),
+        Script::Warned(warning) => success(&data("42"), &[warning]),
+        Script::Empty => success(&json!({ "resultType": "vector", "result": [] }), &[]),
+        Script::Status(code, body) => (StatusCode::from_u16(code).unwrap(), body).into_response(),
+        Script::Half => {
+            let first = stream::once(async { Ok("{\"status\":\"success\",\"data\":{") });
+            // Between the two the first half goes out.
+            let second = stream::once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::other("cut"))
+            });
+            Response::new(Body::from_stream(first.chain(second)))
+        }
+        Script::Silence => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn vector(machines: &[Machine], number: &str) -> Value {
+    let result: Vec<_> = machines
+        .iter()
+        .map(|machine| json!({ "metric": labels(machine), "value": [1_767_268_800, number] }))
+        .collect();
+    json!({ "resultType": "vector", "result": result })
+}
+
+fn matrix(machines: &[Machine], number: &str, end: f64) -> Value {
+    let values: Vec<_> =
+        (0..5).rev().map(|step| json!([end - 60.0 * f64::from(step), number])).collect();
+    let result: Vec<_> = machines
+        .iter()
+        .map(|machine| json!({ "metric": labels(machine), "values": values }))
+        .collect();
+    json!({ "resultType": "matrix", "result": result })
+}
+
+fn labels((instance, name, environment): &Machine) -> Value {
+    json!({
+        "instance": instance,
+        "job": "node",
+        "nodename": name,
+        "environment": environment,
+        "mountpoint": "/",
+        "device": "eth0",
+    })
+}
+
+fn success(data: &Value, warnings: &[&str]) -> Response {
+    let body = json!({ "status": "success", "data": data, "warnings": warnings }).to_string();
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
