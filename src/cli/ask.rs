@@ -72,12 +72,11 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliE
         tracing::error!(%error, "the question was answered, but not recorded");
         complain(&error.to_string());
     }
-    let chart = match &arguments.chart {
-        Some(path) => save_picture(&mut reply, path)?,
-        None => {
-            leave_out_pictures(&mut reply);
-            None
-        }
+    let chart = if let Some(path) = &arguments.chart {
+        save_picture(&mut reply, path)?
+    } else {
+        leave_out_pictures(&mut reply);
+        None
     };
     print(&reply, chart, arguments.json);
     Ok(reply.outcome.as_ref().err().map_or(SUCCESS, |refusal| code_of(refusal.kind)))
