@@ -18,7 +18,7 @@ use crate::{
     cli,
     clock::Clock,
     config::{self, Config},
-    http, people, sampling,
+    format, http, people, sampling,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
@@ -132,7 +132,10 @@ async fn first_screen(app: &App, listener: &Listening) -> Card {
         ),
     };
     let watching = match app.metrics.fleet().await {
-        Ok(fleet) => format!("{} ({} hosts)", app.metrics.describe(), fleet.hosts().len()),
+        Ok(fleet) => {
+            let hosts = format::count(fleet.hosts().len(), "host");
+            format!("{} ({hosts})", app.metrics.describe())
+        }
         Err(error) => error.to_string(),
     };
     let logs = app.config.log_directory().unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::{
     },
     chart::{self, Chart, Line},
     metrics::{
-        Fleet, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
+        Fleet, Measurement, Metrics, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
         forecast::{self, Forecast},
         promql,
     },
@@ -227,8 +227,16 @@ impl Asking<'_> {
 
     /// PromQL of the speaker's own, through the gate.
     pub(super) async fn query(&self, text: &str) -> Result<Answer, Failure> {
-        let gated = promql::gate(text, &promql::Limits::default())
-            .map_err(|refused| Refusal::new(RefusalKind::Usage, refused.to_string()))?;
+        if matches!(self.app.metrics, Metrics::Host(_)) {
+            return Err(Refusal::new(
+                RefusalKind::NotAvailable,
+                "PromQL needs a Prometheus. Set `metrics.prometheus.url` to have one asked.",
+            )
+            .into());
+        }
+        let gated = promql::gate(text, &promql::Limits::default()).map_err(|refused| {
+            Refusal::new(RefusalKind::Usage, format!("I do not send this query: {refused}"))
+        })?;
         let result = self.app.metrics.query(&gated).await?;
         let values = result
             .values

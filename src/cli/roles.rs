@@ -10,6 +10,7 @@ use crate::{
     bot::cards,
     clock::Clock,
     config::Config,
+    format,
     people::console_user,
     store::{Actor, Change, Subject},
 };
@@ -76,16 +77,13 @@ async fn list(app: &App) -> Result<u8, CliError> {
             }
         }
     }
-    let title = format!(
-        "{} granted",
-        if rows.len() == 1 { "1 role".to_owned() } else { format!("{} roles", rows.len()) }
-    );
     let card = if rows.is_empty() {
-        Card::titled(title)
+        Card::titled("Nobody was given a role yet")
             .line("Give one with `smartcloudops roles grant ROLE PLATFORM:WORKSPACE:USER`.")
     } else {
         let header = ["account", "role", "where", "shown as"].map(ToOwned::to_owned).to_vec();
-        Card::titled(title).with(Block::Table(Table { header, rows, more: 0 }))
+        Card::titled(format!("{} granted", format::count(rows.len(), "role")))
+            .with(Block::Table(Table { header, rows, more: 0 }))
     };
     say(&chat::text(&card, style_of_stdout()));
     Ok(SUCCESS)
