@@ -1,6 +1,9 @@
 //! Questions about numbers: from an intent to an answer with its evidence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use chat::{Block, Image};
 
@@ -271,11 +274,12 @@ impl Asking<'_> {
 
     /// Hosts that were asked about and gave nothing.
     fn missing(&self, reading: &Reading) -> Vec<cards::MissingHost> {
+        let found: HashSet<&str> = reading.values.iter().map(|value| value.host.as_str()).collect();
         self.fleet
             .hosts()
             .iter()
             .filter(|host| self.includes(&host.name))
-            .filter(|host| !reading.values.iter().any(|value| value.host == host.name))
+            .filter(|host| !found.contains(host.name.as_str()))
             .map(|host| cards::MissingHost { name: host.name.clone(), up: host.up })
             .collect()
     }
