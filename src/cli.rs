@@ -139,7 +139,10 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         _ => {}
     }
+    // A chat is nothing to compute: on a machine of 64 cores, 64 threads would only cost memory.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { what: "start".to_owned(), source })?;

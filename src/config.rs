@@ -212,6 +212,14 @@ impl Config {
         if self.log.keep_days == 0 {
             return invalid("`log.keep_days` is 0: keep at least 1 day".into());
         }
+        // A bare word that is no level would silence everything but the module of that name.
+        let bare = self.log.level.chars().all(|c| c.is_ascii_alphanumeric());
+        if bare && self.log.level.parse::<tracing::level_filters::LevelFilter>().is_err() {
+            return invalid(format!(
+                "`log.level` is `{}`, which is not a level: write error, warn, info, debug or trace",
+                self.log.level
+            ));
+        }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
             return invalid(format!(
                 "`log.level` is not a level: {error}; write error, warn, info, debug or trace"
@@ -309,7 +317,12 @@ fn explain(error: &figment::Error) -> ConfigError {
                     },
                     |(_, key)| format!("did you mean `{key}`?"),
                 );
-            format!("unknown key `{}`: {nearest}", join(&path, field))
+            // The path may end with the unknown key, or with the table it is in.
+            let known_path = path.strip_suffix(field.as_str()).unwrap_or(&path);
+            format!("unknown key `{}`: {nearest}", join(known_path.trim_end_matches('.'), field))
+        }
+        Kind::UnknownVariant(word, known) => {
+            format!("`{path}` is `{word}`, but it must be one of {}", known.join(", "))
         }
         Kind::MissingField(field) => format!("`{}` is missing", join(&path, field)),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected)
@@ -318,14 +331,50 @@ fn explain(error: &figment::Error) -> ConfigError {
             format!("`{path}` must be {expected}, in quotes where it is text")
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            format!("`{path}` is {actual}, but it must be {expected}")
+            format!(
+                "`{path}` is {}, but it must be {}",
+                plain(&actual.to_string()),
+                plain(expected)
+            )
         }
-        Kind::Message(message) if path.is_empty() => message.clone(),
+        Kind::Message(message) if path.is_empty() => without_drawing(message),
+        Kind::Message(message) if message.contains("socket address") => {
+            format!("`{path}` is not an address and a port: write for example 127.0.0.1:8080")
+        }
         Kind::Message(message) => format!("`{path}`: {message}"),
         _ if path.is_empty() => error.to_string(),
         _ => format!("`{path}`: {error}"),
     };
     ConfigError::Invalid(text.trim().replace('\n', " "))
+}
+
+/// The parser's words for kinds of values, as people know them.
+fn plain(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (theirs, ours) in [
+        ("unsigned int ", "the number "),
+        ("signed int ", "the number "),
+        ("float ", "the number "),
+        ("bool ", "the value "),
+        ("string \"", "the text \""),
+        ("a string", "text in quotes"),
+        ("a boolean", "true or false"),
+        ("sequence", "a list"),
+        ("map", "a table"),
+    ] {
+        if let Some(rest) = text.strip_prefix(theirs) {
+            text = format!("{ours}{rest}");
+            break;
+        }
+    }
+    text
+}
+
+/// The TOML parser draws the line with an arrow: its first and last line say it all.
+fn without_drawing(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let words: Vec<_> = lines.filter(|line| !line.contains('|')).collect();
+    words.join(": ")
 }
 
 fn join(path: &str, field: &str) -> String {
@@ -346,7 +395,7 @@ mod tests {
     #[test]
     fn an_unknown_key_names_its_nearest_neighbour() {
         for (text, wanted) in [
-            ("[metrics.prometheus]\nurll = 'x'", "did you mean `url`?"),
+            ("[metrics.prometheus]\nurll = 'x'", "`metrics.prometheus.urll`: did you mean `url`?"),
             ("[metric]\nx = 1", "did you mean `metrics`?"),
             ("[log]\nkeep_day = 3", "did you mean `keep_days`?"),
         ] {
@@ -363,6 +412,13 @@ mod tests {
             ("[metrics]\nsample_interval = '5 parsecs'", "metrics.sample_interval"),
             ("[log]\nkeep_days = 0", "log.keep_days"),
             ("[log]\nlevel = 'a=b=c'", "log.level"),
+            ("[log]\nlevel = 'loud'", "log.level"),
+            (
+                "[access]\nconsole_role = 'king'",
+                "access.console_role` is `king`, but it must be one of guest",
+            ),
+            ("[metrics]\nsample_interval = 5", "is the number `5`, but it must be text in quotes"),
+            ("rubbish = [", "at line 1, column 12: invalid array: expected"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

@@ -44,6 +44,11 @@ fn number(value: f64) -> String {
     format!("{scaled} {prefix}")
 }
 
+/// So many of something: `1 host`, `20 hosts`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// A count of bytes: `812 B`, `1.5 MiB`.
 pub fn bytes(value: f64) -> String {
     let (scaled, unit) = scale(value, 1024.0, &IEC);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::{app::App, format};
 
 /// The state of one part.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -68,7 +68,7 @@ pub async fn readiness(app: &App) -> Readiness {
         Err(error) => Part { ok: false, detail: error.to_string() },
     };
     let metrics = match app.metrics.fleet().await {
-        Ok(fleet) => Part { ok: true, detail: format!("{} hosts", fleet.hosts().len()) },
+        Ok(fleet) => Part { ok: true, detail: format::count(fleet.hosts().len(), "host") },
         Err(error) => Part { ok: false, detail: error.to_string() },
     };
     Readiness { ready: database.ok, degraded: !(database.ok && metrics.ok), database, metrics }

@@ -1,7 +1,7 @@
 //! Smart CloudOps AI: a ChatOps bot for cloud operations.
 //!
 //! `docs/ARCHITECTURE.md` is the map. Pure: [`access`], [`bot::intent`], [`bot::cards`], [`chart`],
-//! [`format`]. I/O at the edges: [`store`], [`metrics`], [`http`], [`serve`].
+//! [`mod@format`]. I/O at the edges: [`store`], [`metrics`], [`http`], [`serve`].
 #![cfg_attr(
     test,
     allow(

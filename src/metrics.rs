@@ -90,6 +90,21 @@ impl Signal {
         }
     }
 
+    /// The name inside a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Memory => "memory",
+            Self::Swap => "swap",
+            Self::Disk => "disk",
+            Self::DiskIo => "disk I/O",
+            Self::NetworkIn => "network in",
+            Self::NetworkOut => "network out",
+            Self::Load => "load",
+            Self::Uptime => "uptime",
+        }
+    }
+
     /// What its numbers are in.
     pub fn unit(self) -> Unit {
         match self {

@@ -18,7 +18,7 @@ use crate::{
     cli,
     clock::Clock,
     config::{self, Config},
-    http, people, sampling,
+    format, http, people, sampling,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
@@ -66,6 +66,7 @@ pub fn has_terminal() -> bool {
 /// Runs until told to stop. Returns the exit code: 0 after a clean stop, 1 when a part ended early.
 pub async fn run(config: Config, mode: Mode) -> Result<u8, ServeError> {
     let app = App::build(config, Clock::system()).await?;
+    let signals = Signals::new();
     let talks = mode == Mode::Chat || has_terminal();
     let listener = match mode {
         Mode::Chat => Listening::Off,
@@ -79,7 +80,7 @@ pub async fn run(config: Config, mode: Mode) -> Result<u8, ServeError> {
         console.into_iter().map(|console| console as Arc<dyn ChatAdapter>).collect();
     tracing::info!(store = %app.store.place(), metrics = %app.metrics.describe(), "the bot is ready");
     let running = Running::start(&app, adapters, listener);
-    Ok(running.until_stopped().await)
+    Ok(running.until_stopped(signals).await)
 }
 
 /// Whether and where HTTP is served.
@@ -132,7 +133,10 @@ async fn first_screen(app: &App, listener: &Listening) -> Card {
         ),
     };
     let watching = match app.metrics.fleet().await {
-        Ok(fleet) => format!("{} ({} hosts)", app.metrics.describe(), fleet.hosts().len()),
+        Ok(fleet) => {
+            let hosts = format::count(fleet.hosts().len(), "host");
+            format!("{} ({hosts})", app.metrics.describe())
+        }
         Err(error) => error.to_string(),
     };
     let logs = app.config.log_directory().unwrap_or_default();
@@ -230,10 +234,10 @@ impl Running {
         Self { app: app.clone(), root, front, back, back_token, bot, broken }
     }
 
-    async fn until_stopped(self) -> u8 {
+    async fn until_stopped(self, mut signals: Signals) -> u8 {
         tokio::select! {
             () = self.root.cancelled() => {}
-            () = signal() => tracing::info!("stopping; a second signal aborts"),
+            () = signals.next() => tracing::info!("stopping; a second signal aborts"),
         }
         self.root.cancel();
         let stopped = async {
@@ -248,7 +252,7 @@ impl Running {
         };
         tokio::select! {
             () = stopped => {}
-            () = signal() => {
+            () = signals.next() => {
                 tracing::warn!("aborted by a second signal");
                 return 1;
             }
@@ -277,22 +281,55 @@ async fn tidy(app: Arc<App>, shutdown: CancellationToken) {
     }
 }
 
-/// Returns when the process is asked to stop.
-async fn signal() {
+/// How the process is asked to stop. From its making on a signal no longer kills: make it before
+/// anything runs that a stop has to end in order.
+struct Signals {
     #[cfg(unix)]
-    {
+    terminate: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    interrupt: Option<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            },
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGTERM");
-                let _ = tokio::signal::ctrl_c().await;
-            }
+        let listen = |kind| {
+            signal(kind)
+                .inspect_err(|error| tracing::warn!(%error, "cannot listen for a signal"))
+                .ok()
+        };
+        Self {
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
         }
     }
+
     #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+    fn new() -> Self {
+        Self {}
+    }
+
+    /// Returns when the process is asked to stop.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        async fn of(signal: &mut Option<tokio::signal::unix::Signal>) {
+            match signal {
+                Some(signal) => {
+                    signal.recv().await;
+                }
+                None => std::future::pending().await,
+            }
+        }
+        tokio::select! {
+            () = of(&mut self.terminate) => {}
+            () = of(&mut self.interrupt) => {}
+        }
+    }
+
+    /// Returns when the process is asked to stop.
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

@@ -1,6 +1,9 @@
 //! Questions about numbers: from an intent to an answer with its evidence.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use chat::{Block, Image};
 
@@ -13,7 +16,7 @@ use crate::{
     },
     chart::{self, Chart, Line},
     metrics::{
-        Fleet, Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
+        Fleet, Measurement, Metrics, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
         forecast::{self, Forecast},
         promql,
     },
@@ -227,8 +230,16 @@ impl Asking<'_> {
 
     /// PromQL of the speaker's own, through the gate.
     pub(super) async fn query(&self, text: &str) -> Result<Answer, Failure> {
-        let gated = promql::gate(text, &promql::Limits::default())
-            .map_err(|refused| Refusal::new(RefusalKind::Usage, refused.to_string()))?;
+        if matches!(self.app.metrics, Metrics::Host(_)) {
+            return Err(Refusal::new(
+                RefusalKind::NotAvailable,
+                "PromQL needs a Prometheus. Set `metrics.prometheus.url` to have one asked.",
+            )
+            .into());
+        }
+        let gated = promql::gate(text, &promql::Limits::default()).map_err(|refused| {
+            Refusal::new(RefusalKind::Usage, format!("I do not send this query: {refused}"))
+        })?;
         let result = self.app.metrics.query(&gated).await?;
         let values = result
             .values
@@ -263,11 +274,12 @@ impl Asking<'_> {
 
     /// Hosts that were asked about and gave nothing.
     fn missing(&self, reading: &Reading) -> Vec<cards::MissingHost> {
+        let found: HashSet<&str> = reading.values.iter().map(|value| value.host.as_str()).collect();
         self.fleet
             .hosts()
             .iter()
             .filter(|host| self.includes(&host.name))
-            .filter(|host| !reading.values.iter().any(|value| value.host == host.name))
+            .filter(|host| !found.contains(host.name.as_str()))
             .map(|host| cards::MissingHost { name: host.name.clone(), up: host.up })
             .collect()
     }

@@ -74,6 +74,11 @@ pub(super) fn not_available(intent: &Intent) -> Refusal {
         | Intent::Silence { .. }
         | Intent::Resolve { .. } => ("Keeping incidents", "Say `status` to see how the hosts are."),
         Intent::Logs { .. } => ("Reading logs", "Read them on the host itself for now."),
+        Intent::Approve { .. } | Intent::Reject { .. } | Intent::Approvals {} => {
+            ("Approving actions", "Nothing is waiting for a decision.")
+        }
+        Intent::Executions { .. } => ("Running actions", "Nothing was ever run."),
+        Intent::Runbooks {} => ("Keeping runbooks", "Say `help` to see what I can do."),
         _ => ("Running actions", "Nothing was run; do it by hand for now."),
     };
     Refusal::new(

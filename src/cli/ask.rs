@@ -72,9 +72,11 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliE
         tracing::error!(%error, "the question was answered, but not recorded");
         complain(&error.to_string());
     }
-    let chart = match &arguments.chart {
-        Some(path) => save_picture(&mut reply, path)?,
-        None => None,
+    let chart = if let Some(path) = &arguments.chart {
+        save_picture(&mut reply, path)?
+    } else {
+        leave_out_pictures(&mut reply);
+        None
     };
     print(&reply, chart, arguments.json);
     Ok(reply.outcome.as_ref().err().map_or(SUCCESS, |refusal| code_of(refusal.kind)))
@@ -128,6 +130,15 @@ fn save_picture(reply: &mut Reply, path: &Path) -> Result<Option<String>, CliErr
         return Ok(Some(path.display().to_string()));
     }
     Ok(None)
+}
+
+/// Says how to get the picture instead of naming a file that was not written.
+fn leave_out_pictures(reply: &mut Reply) {
+    for block in &mut reply.card.blocks {
+        if let Block::Image(image) = block {
+            *block = Block::Note(format!("{} (--chart FILE.png draws it)", image.alt));
+        }
+    }
 }
 
 fn print(reply: &Reply, chart: Option<String>, json: bool) {

@@ -5,7 +5,12 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::{CliError, SUCCESS, say};
-use crate::config::{self, Config};
+use crate::{
+    app::AppError,
+    clock::Clock,
+    config::{self, Config},
+    metrics::Metrics,
+};
 
 /// What can be done with the configuration.
 #[derive(Subcommand)]
@@ -22,7 +27,10 @@ pub(super) fn run(command: &Command, file: Option<&Path>) -> Result<u8, CliError
     match command {
         Command::Example => say(config::EXAMPLE.trim_end()),
         Command::Check => {
-            Config::load(file)?;
+            let config = Config::load(file)?;
+            // Asks nothing: it finds addresses, headers and certificates that cannot work.
+            Metrics::new(&config.metrics, config.zone()?, &Clock::system())
+                .map_err(AppError::from)?;
             let from = file
                 .map(Path::to_owned)
                 .or_else(|| config::default_file().filter(|path| path.exists()));

@@ -119,7 +119,9 @@ async fn metrics(config: &Config, clock: &Clock) -> Vec<Finding> {
             "{} answers, but knows no hosts: let it scrape node_exporter, or set `metrics.prometheus.host_label`",
             source.description
         )),
-        Ok(fleet) => Ok(format!("{}, {} hosts", source.description, fleet.hosts().len())),
+        Ok(fleet) => {
+            Ok(format!("{}, {}", source.description, format::count(fleet.hosts().len(), "host")))
+        }
         Err(error) => Err(error.to_string()),
     };
     let mut findings = vec![finding("metrics", hosts)];

@@ -10,6 +10,8 @@ use crate::{
     bot::cards,
     clock::Clock,
     config::Config,
+    format,
+    people::console_user,
     store::{Actor, Change, Subject},
 };
 
@@ -40,19 +42,18 @@ pub(super) struct Binding {
 pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError> {
     let app = App::build(config, Clock::system()).await?;
     let store = &app.store;
+    let actor = Actor::Person { identity: console_user(), principal: None };
     let done = match command {
         Command::List => return list(&app).await,
         Command::Grant(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change =
-                store.grant(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            let change = store.grant(&actor, &Subject::Identity(user.clone()), role, place).await;
             change
                 .map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
         }
         Command::Revoke(Binding { role, user, environment }) => {
             let place = environment.as_deref();
-            let change =
-                store.revoke(&Actor::System, &Subject::Identity(user.clone()), role, place).await;
+            let change = store.revoke(&actor, &Subject::Identity(user.clone()), role, place).await;
             change
                 .map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
         }
@@ -76,16 +77,13 @@ async fn list(app: &App) -> Result<u8, CliError> {
             }
         }
     }
-    let title = format!(
-        "{} granted",
-        if rows.len() == 1 { "1 role".to_owned() } else { format!("{} roles", rows.len()) }
-    );
     let card = if rows.is_empty() {
-        Card::titled(title)
+        Card::titled("Nobody was given a role yet")
             .line("Give one with `smartcloudops roles grant ROLE PLATFORM:WORKSPACE:USER`.")
     } else {
         let header = ["account", "role", "where", "shown as"].map(ToOwned::to_owned).to_vec();
-        Card::titled(title).with(Block::Table(Table { header, rows, more: 0 }))
+        Card::titled(format!("{} granted", format::count(rows.len(), "role")))
+            .with(Block::Table(Table { header, rows, more: 0 }))
     };
     say(&chat::text(&card, style_of_stdout()));
     Ok(SUCCESS)

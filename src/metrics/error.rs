@@ -15,6 +15,16 @@ pub enum MetricsError {
         /// Why not.
         reason: String,
     },
+    /// It showed a certificate that nothing here vouches for.
+    #[error(
+        "I could not reach Prometheus at {url} ({reason}): set `metrics.prometheus.ca_file` to the certificate of its authority, or check the name in the URL"
+    )]
+    Untrusted {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No answer in time.
     #[error("I could not reach Prometheus at {url} (timeout after {} s): try a shorter window, or raise `metrics.prometheus.timeout`", .after.as_secs_f64())]
     Timeout {

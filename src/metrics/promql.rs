@@ -1,7 +1,7 @@
 //! PromQL as a syntax tree: label values set safely, and the gate for queries people write. Pure.
 //!
 //! Invariant: no text that came from outside is ever pasted into a query. Queries are built and
-//! changed as trees, printed by [`print`], and what was printed must read back as the same tree.
+//! changed as trees, printed by [`print()`], and what was printed must read back as the same tree.
 
 mod catalogue;
 mod gate;

@@ -17,6 +17,7 @@ mod cli;
 mod conversation;
 mod crash;
 mod killed;
+mod locked;
 mod outage;
 mod running;
 mod secrets;

@@ -32,7 +32,7 @@ is_gone() {
 }
 
 is_ready() {
-  curl --silent --fail --max-time 2 --output /dev/null "$1"
+  curl ${curl_options[@]+"${curl_options[@]}"} --silent --fail --max-time 2 --output /dev/null "$1"
 }
 
 ready_or_gone() {
@@ -49,7 +49,7 @@ in_background() {
 }
 
 # serve DIRECTORY READY_PATH COMMAND...: starts the command with `{port}` in its arguments replaced by a
-# free port, waits until READY_PATH answers, prints the URL. A port that somebody else took in between
+# free port, waits until READY_PATH answers (asked as `scheme` and `curl_options` say), prints the URL. A port that somebody else took in between
 # is a new try.
 serve() {
   local directory=$1 path=$2 port pid
@@ -59,8 +59,8 @@ serve() {
     in_background "${@//\{port\}/$port}" </dev/null >"$directory/log" 2>&1 &
     pid=$!
     echo "$pid" >"$directory/pid"
-    if until_true 30 ready_or_gone "http://127.0.0.1:$port$path" "$pid" && ! is_gone "$pid"; then
-      echo "http://127.0.0.1:$port"
+    if until_true 30 ready_or_gone "${scheme:-http}://127.0.0.1:$port$path" "$pid" && ! is_gone "$pid"; then
+      echo "${scheme:-http}://127.0.0.1:$port"
       return
     fi
     stop_pid "$pid"

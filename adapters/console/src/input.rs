@@ -18,6 +18,29 @@ const PROMPT: &str = "› ";
 pub(crate) struct Lines {
     received: mpsc::Receiver<String>,
     ready: Option<std::sync::mpsc::SyncSender<()>>,
+    _before: Option<Before>,
+}
+
+/// The terminal as it was before a line was edited in it. The editor puts it back itself when a line
+/// ends, but not when the program is told to stop in the middle of one.
+struct Before(#[cfg(unix)] rustix::termios::Termios);
+
+impl Before {
+    fn now() -> Option<Self> {
+        #[cfg(unix)]
+        return rustix::termios::tcgetattr(io::stdin()).ok().map(Self);
+        #[cfg(not(unix))]
+        None
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        #[cfg(unix)]
+        let _ =
+            rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
+    }
 }
 
 impl Lines {
@@ -63,6 +86,7 @@ pub(crate) fn terminal(history: Option<PathBuf>) -> io::Result<(Screen, Lines)> 
         let _ = editor.load_history(path);
     }
     let printer = editor.create_external_printer().map_err(io::Error::other)?;
+    let before = Before::now();
     let (send, received) = mpsc::channel(1);
     // The editor blocks, so it has a thread of its own, and asks for a line only when told to.
     let (ready, wanted) = std::sync::mpsc::sync_channel::<()>(1);
@@ -87,7 +111,10 @@ pub(crate) fn terminal(history: Option<PathBuf>) -> io::Result<(Screen, Lines)> 
             tracing::warn!(%error, path = %path.display(), "cannot save the console history");
         }
     });
-    Ok((Screen(Some(Arc::new(Mutex::new(printer)))), Lines { received, ready: Some(ready) }))
+    Ok((
+        Screen(Some(Arc::new(Mutex::new(printer)))),
+        Lines { received, ready: Some(ready), _before: before },
+    ))
 }
 
 /// A pipe or a file: lines until it ends.
@@ -101,7 +128,7 @@ pub(crate) fn piped() -> (Screen, Lines) {
             }
         }
     });
-    (Screen(None), Lines { received, ready: None })
+    (Screen(None), Lines { received, ready: None, _before: None })
 }
 
 /// One line without its end. Bytes that are not UTF-8 become replacement characters, and what is

@@ -20,6 +20,8 @@ use crate::{
 
 /// Names of hosts without data that are written out; the rest is counted.
 const NAMED_MISSING: usize = 5;
+/// Label matchers longer than this are left out where many queries are shown at once.
+const LONG_MATCHERS: usize = 40;
 /// Rows of a fleet's table and of a raw query's.
 pub(super) const TABLE_ROWS: usize = 20;
 
@@ -49,9 +51,9 @@ pub struct MetricCard<'a> {
 /// The numbers of one signal.
 pub fn metric(parts: &MetricCard<'_>) -> Card {
     let MetricCard { app, signal, rows, shown, missing, reading, .. } = *parts;
-    let what = what(signal, parts.stat, parts.window);
     let unit = signal.unit();
     let Some(first) = rows.first() else {
+        let what = subject(signal, parts.stat, parts.window, None);
         return no_data(app, &what, missing, reading);
     };
     let thresholds = app.config.metrics.thresholds;
@@ -59,20 +61,7 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
         .iter()
         .map(|row| tone(row.value, unit, thresholds))
         .max_by_key(|tone| severity(*tone));
-    let headline = if rows.len() == 1 {
-        format!(
-            "{what} of {} is {}",
-            place(&first.host, first.part.as_deref()),
-            format::value(first.value, unit)
-        )
-    } else {
-        let hosts = count(rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len(), "host");
-        format!(
-            "{what}: {hosts}, {} at {}",
-            place(&first.host, first.part.as_deref()),
-            format::value(first.value, unit)
-        )
-    };
+    let headline = headline(parts, first);
     let mut card = Card::titled(headline).tone(worst.unwrap_or_default());
     if rows.len() > 1 || parts.picture.is_some() {
         card = card.with(Block::Table(table(parts)));
@@ -91,12 +80,31 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
     card
 }
 
+/// The number itself, or the first of several.
+fn headline(parts: &MetricCard<'_>, first: &Measurement) -> String {
+    let MetricCard { signal, stat, window, rows, .. } = *parts;
+    let first_place = place(&first.host, first.part.as_deref());
+    let value = format::value(first.value, signal.unit());
+    let [.., last] = rows else { return value };
+    if rows.len() == 1 {
+        let what = subject(signal, stat, window, Some(&first_place));
+        // A current value is a statement; others belong to the window named before them.
+        return match window {
+            None => format!("{what} is {value}"),
+            Some(_) => format!("{what}: {value}"),
+        };
+    }
+    let hosts = rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len();
+    let what = subject(signal, stat, window, Some(&count(hosts, "host")));
+    let extreme = if first.value < last.value { "lowest" } else { "highest" };
+    format!("{what}: {extreme} is {first_place} with {value}")
+}
+
 /// The typed command that asks the same over a window.
 fn follow_up(signal: Signal, rows: &[Measurement], window: &str) -> String {
-    match rows {
-        [row] => format!("metric {signal} host={} window={window}", row.host),
-        _ => format!("metric {signal} window={window}"),
-    }
+    let hosts: BTreeSet<_> = rows.iter().map(|row| row.host.as_str()).collect();
+    let hosts = hosts.into_iter().collect::<Vec<_>>().join(",");
+    format!("metric {signal} host={hosts} window={window}")
 }
 
 fn table(parts: &MetricCard<'_>) -> Table {
@@ -143,17 +151,20 @@ fn no_data(app: &App, what: &str, missing: &[MissingHost], reading: &Reading) ->
     sourced(card, app, reading)
 }
 
-/// `CPU now`, `average memory, last 30m`.
-fn what(signal: Signal, stat: Stat, window: Option<&Window>) -> String {
-    let name = signal.title();
-    let last = window.map(|window| format!(", last {window}")).unwrap_or_default();
-    match stat {
-        Stat::Current => format!("{name} now"),
-        Stat::Avg => format!("{name} on average{last}"),
-        Stat::Max => format!("{name} at most{last}"),
-        Stat::Min => format!("{name} at least{last}"),
-        Stat::P95 => format!("{name}, 95th percentile{last}"),
-    }
+/// `CPU of web-1`, `Average memory of 4 hosts, last 30m`.
+fn subject(signal: Signal, stat: Stat, window: Option<&Window>, whose: Option<&str>) -> String {
+    let name = match stat {
+        Stat::Current => signal.title().to_owned(),
+        Stat::Avg => format!("Average {}", signal.noun()),
+        Stat::Max => format!("Maximum {}", signal.noun()),
+        Stat::Min => format!("Minimum {}", signal.noun()),
+        Stat::P95 => format!("95th percentile of {}", signal.noun()),
+    };
+    let whose = whose.map(|whose| format!(" of {whose}")).unwrap_or_default();
+    let last = window.map_or_else(|| " now".to_owned(), |window| format!(", last {window}"));
+    // "CPU of web-1 is 40 %" says now already.
+    let last = if window.is_none() && !whose.is_empty() { String::new() } else { last };
+    format!("{name}{whose}{last}")
 }
 
 /// A host, and the part of it that is meant.
@@ -269,7 +280,7 @@ pub fn status(
         Some(reading) => {
             let at = app.local(reading.at).format("%H:%M:%S %Z");
             let age = reading.cached.map_or_else(|| "live".to_owned(), format::cached);
-            let queries: Vec<_> = readings.iter().map(|reading| reading.query.as_str()).collect();
+            let queries: Vec<_> = readings.iter().map(|reading| in_short(&reading.query)).collect();
             card.note(format!("{age} · {at} · {}", queries.join(" · ")))
         }
         None => card,
@@ -317,6 +328,25 @@ fn state_of(
         // One number is enough to judge by, and the worst one counts.
         .max()
         .unwrap_or(State::NoData)
+}
+
+/// A query with its long label matchers left out, where many stand side by side. The evidence has
+/// all of them in full.
+fn in_short(query: &str) -> String {
+    let mut short = String::with_capacity(query.len());
+    let mut rest = query;
+    while let Some((before, inside)) = rest.split_once('{') {
+        let Some((matchers, after)) = inside.split_once("\"}") else { break };
+        short.push_str(before);
+        if matchers.len() > LONG_MATCHERS {
+            short.push_str("{…}");
+        } else {
+            let _ = write!(short, "{{{matchers}\"}}");
+        }
+        rest = after;
+    }
+    short.push_str(rest);
+    short
 }
 
 fn one_host(
@@ -459,4 +489,42 @@ pub fn query(app: &App, result: &RawReading) -> Card {
     }
     let card = warned(card, &result.warnings);
     card.note(format!("live · {} · {}", app.local(result.at).format("%H:%M:%S %Z"), result.query))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(host: &str, value: f64) -> Measurement {
+        Measurement { host: host.into(), part: None, value }
+    }
+
+    #[test]
+    fn a_subject_reads_as_a_sentence_begins() {
+        let hour = Window::from_seconds(3600);
+        for (stat, window, whose, text) in [
+            (Stat::Current, None, Some("web-1"), "Network in of web-1"),
+            (Stat::Current, None, None, "Network in now"),
+            (Stat::Avg, Some(&hour), Some("4 hosts"), "Average network in of 4 hosts, last 1h"),
+            (Stat::P95, Some(&hour), None, "95th percentile of network in, last 1h"),
+        ] {
+            assert_eq!(subject(Signal::NetworkIn, stat, window, whose), text);
+        }
+        assert_eq!(subject(Signal::Cpu, Stat::Max, Some(&hour), None), "Maximum CPU, last 1h");
+    }
+
+    #[test]
+    fn a_follow_up_asks_about_the_same_hosts() {
+        let rows = [row("web-2", 2.0), row("web-1", 1.0), row("web-2", 0.0)];
+        assert_eq!(follow_up(Signal::Cpu, &rows, "1h"), "metric cpu host=web-1,web-2 window=1h");
+    }
+
+    #[test]
+    fn only_long_matchers_are_left_out() {
+        let long = format!("a{{device!~\"{}\"}} / b{{mode=\"idle\"}}", "lo|".repeat(20));
+        assert_eq!(in_short(&long), "a{…} / b{mode=\"idle\"}");
+        for whole in ["node_load1", "a{", "sysinfo cpu current"] {
+            assert_eq!(in_short(whole), whole);
+        }
+    }
 }

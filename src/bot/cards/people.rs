@@ -62,14 +62,19 @@ pub fn linked(other: &UserRef) -> Card {
 
 /// A role was given, or was there already.
 pub fn granted(who: &UserRef, role: Role, environment: Option<&str>, changed: bool) -> Card {
-    let already = if changed { "" } else { " already" };
-    Card::titled(format!("{who} is {role} {}{already}", place(environment))).tone(Tone::Good)
+    let is = if changed { "is now" } else { "is already" };
+    Card::titled(format!("{who} {is} {role} {}", place(environment))).tone(Tone::Good)
 }
 
 /// A role was taken away, or was not there.
 pub fn revoked(who: &UserRef, role: Role, environment: Option<&str>, changed: bool) -> Card {
-    let was = if changed { "is no longer" } else { "was not" };
-    Card::titled(format!("{who} {was} {role} {}", place(environment))).tone(Tone::Good)
+    let place = place(environment);
+    if changed {
+        return Card::titled(format!("{who} is no longer {role} {place}")).tone(Tone::Good);
+    }
+    Card::titled(format!("{who} was never {role} {place}"))
+        .tone(Tone::Warning)
+        .line("Nothing changed. `smartcloudops roles list` shows who has which role.")
 }
 
 fn place(environment: Option<&str>) -> String {

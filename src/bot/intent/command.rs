@@ -16,7 +16,7 @@ use crate::metrics::{Fleet, Signal, Window};
 use super::{
     ActionName, Intent, Interpretation,
     hosts::{self, Hosts, Reading},
-    imperative::Verb,
+    imperative::{self, Verb},
     lexicon::{self, Word},
     options::Options,
     tokens::{Text, Token},
@@ -71,6 +71,30 @@ pub(super) fn read(verb: Verb, mut request: Request<'_, '_>) -> Parsed {
         Verb::Resolve => request.incident(Work::Resolve),
         Verb::Silence => request.silence(),
     }
+}
+
+/// An option that does not belong to the verb: an effect never ignores what was said.
+pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> {
+    const WHERE: [&str; 4] = ["host", "group", "role", "environment"];
+    let (places, own): (&[&str], &[&str]) = match verb {
+        Verb::Restart | Verb::Reboot | Verb::Start | Verb::Stop | Verb::Free => {
+            (&WHERE, &["service", "incident", "action", "reason"])
+        }
+        Verb::Scale => (&[], &["group", "count", "delta", "incident", "action", "reason"]),
+        Verb::Approve | Verb::Reject => (&[], &["code", "reason"]),
+        Verb::Add | Verb::Remove | Verb::Grant | Verb::Revoke => {
+            (&[], &["role", "user", "environment"])
+        }
+        Verb::Acknowledge | Verb::Resolve => (&WHERE, &["incident"]),
+        Verb::Silence => (&WHERE, &["incident", "metric", "window"]),
+    };
+    let all: Vec<&str> = places.iter().chain(own).copied().collect();
+    if let Some(key) = options.other_than(&all) {
+        return Some(format!("The option `{key}` does not belong here; say it without."));
+    }
+    let action = options.get("action")?;
+    (imperative::verb(action.value) != Some(verb))
+        .then(|| "That names two actions; ask for one at a time.".to_owned())
 }
 
 /// Where the reason begins, for the verbs that take one.
@@ -130,7 +154,19 @@ impl Request<'_, '_> {
 
     /// Whether every word left carries nothing.
     fn nothing_left(&self, also: impl Fn(&Token<'_>) -> bool) -> bool {
-        self.tokens.iter().all(|token| token.used || is_empty(token) || also(token))
+        self.tokens
+            .iter()
+            .enumerate()
+            .all(|(at, token)| token.used || is_empty(token) && !self.is_vague(at) || also(token))
+    }
+
+    /// "a web server", "some workers": not all of them, and not said which.
+    fn is_vague(&self, at: usize) -> bool {
+        matches!(self.tokens[at].text, "a" | "an" | "some" | "any" | "another" | "both")
+            && self
+                .tokens
+                .get(at + 1)
+                .is_some_and(|next| next.used && self.fleet.find(next.text).is_none())
     }
 
     fn example_host(&self) -> &str {
@@ -192,6 +228,8 @@ fn is_empty(token: &Token<'_>) -> bool {
             | "maintenance"
             | "both"
             | "cheers"
+            | "very"
+            | "much"
             | "mate"
             | "real"
             | "quick"

@@ -6,6 +6,8 @@ mod signal;
 
 use crate::metrics::{Signal, Stat};
 
+pub(super) use signal::is_path;
+
 use super::{
     IncidentState, Order,
     hosts::Hosts,
@@ -74,6 +76,8 @@ pub(super) struct Cues {
     pub off_topic: bool,
     /// "don't".
     pub refuses: bool,
+    /// Only what is above or below a number is wanted.
+    pub threshold: bool,
     /// How many words were not understood.
     pub unknown: usize,
     /// How many words carry something.
@@ -192,7 +196,7 @@ impl Cues {
 }
 
 /// Numbers, percentages, paths and the like: they add nothing that is measured.
-fn is_harmless(text: &str) -> bool {
+pub(super) fn is_harmless(text: &str) -> bool {
     let digits = text.trim_end_matches('%').trim_start_matches(['>', '<', '=', '#', '~']);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         || text.starts_with('/')

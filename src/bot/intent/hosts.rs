@@ -4,7 +4,7 @@
 mod names;
 
 use names::{
-    can_be_a_name, escape_mixed, glob, group, is_short_name, looks_like_a_host, near_group,
+    can_be_a_name, escape_mixed, expand, glob, group, is_short_name, looks_like_a_host, near_group,
     position, range,
 };
 
@@ -14,6 +14,7 @@ use crate::metrics::Fleet;
 
 use super::{
     UnknownHost,
+    cues::is_harmless,
     lexicon::{self, Word},
     options::Options,
     tokens::Token,
@@ -68,7 +69,7 @@ pub(super) fn take(
     reading: Reading,
 ) -> Hosts {
     let mut hosts = Hosts::default();
-    for setting in options.all("host").chain(options.all("group")) {
+    for setting in options.all("host").chain(options.all("group")).chain(options.all("role")) {
         hosts.name(setting.value, setting.raw, fleet, reading);
     }
     for setting in options.all("environment") {
@@ -80,9 +81,11 @@ pub(super) fn take(
     // Whether the next word stands where a host stands, after "on" or "host" or in a list.
     let mut expecting = false;
     let mut excluding = false;
+    let subject = if reading == Reading::Question { subject(tokens) } else { None };
     let mut at = 0;
     while at < tokens.len() {
         let token = tokens[at];
+        expecting |= subject == Some(at);
         if token.used {
             at += 1;
             expecting &= token.comma;
@@ -102,8 +105,9 @@ pub(super) fn take(
         }
         match token.word {
             Some(Word::Preposition) => {
-                expecting =
-                    reading != Reading::Logs || !matches!(token.text, "for" | "of" | "from");
+                // "out of patience"
+                expecting = reading != Reading::Logs && (at == 0 || tokens[at - 1].text != "out")
+                    || !matches!(token.text, "for" | "of" | "from");
             }
             Some(Word::Host(_)) => expecting = true,
             Some(Word::Except) => {
@@ -121,6 +125,42 @@ pub(super) fn take(
     }
     hosts.finish(fleet);
     hosts
+}
+
+/// Where an unknown word stands as what is asked about: "how is gandalf doing", "status gandalf".
+fn subject(tokens: &[Token<'_>]) -> Option<usize> {
+    let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
+    tokens
+        .iter()
+        .enumerate()
+        .take(10)
+        .skip(1)
+        .position(|(at, token)| {
+            if token.used
+                || token.word.is_some()
+                || is_harmless(token.text)
+                || !can_be_a_name(token.text)
+            {
+                return false;
+            }
+            let asked = match text(at - 1) {
+                "is" | "are" => {
+                    at > 1 && text(at - 2) == "how"
+                        || at == 1
+                            && tokens.get(2).is_some_and(|next| next.word == Some(Word::Health))
+                }
+                "hows" => true,
+                // "how's gandalf", but not "how hot"
+                "how" => token.start > tokens[at - 1].end + 2,
+                "status" | "health" | "check" => at + 1 == tokens.len(),
+                "does" | "do" | "did" => {
+                    tokens.iter().any(|token| matches!(token.word, Some(Word::Signal(_))))
+                }
+                _ => false,
+            };
+            asked && lexicon::correct(token.text).is_none()
+        })
+        .map(|before| before + 1)
 }
 
 /// "here", "localhost", "this machine", but not "this week".
@@ -149,6 +189,10 @@ impl Hosts {
         } else if let Some(position) = position(fleet, text) {
             self.by_name = true;
             self.picked.push(position);
+        } else if let Some(names) = expand(text) {
+            for name in names {
+                self.name(&name, &name, fleet, Reading::Effect);
+            }
         } else if let Some(positions) = glob(fleet, text) {
             self.add_group(positions, text);
         } else if let Some(positions) = group(fleet, text) {
@@ -176,6 +220,9 @@ impl Hosts {
         if !text.is_ascii() || text.bytes().any(|byte| byte.is_ascii_control()) {
             return self.read_strange(token, expecting, fleet);
         }
+        if is_incident_id(text) {
+            return None;
+        }
         // An ordinary word names a host only where a host stands.
         let ordinary = token.word.is_some() && !(expecting && token.word != Some(Word::Article));
         if !ordinary && let Some(position) = position(fleet, text) {
@@ -188,6 +235,26 @@ impl Hosts {
                 self.add(positions, excluding);
             }
             return Some(1);
+        }
+        if let Some(names) = expand(text) {
+            for name in names {
+                match names::position(fleet, &name) {
+                    Some(position) => self.add(vec![position], excluding),
+                    None => self.unknown(&name, fleet),
+                }
+            }
+            self.by_name = true;
+            return Some(1);
+        }
+        // "web-1/web-2"
+        if reading.corrects() && text.contains('/') {
+            let found: Option<Vec<usize>> =
+                text.split('/').map(|name| names::position(fleet, name)).collect();
+            if let Some(found) = found {
+                self.by_name = true;
+                self.add(found, excluding);
+                return Some(1);
+            }
         }
         // "web 1": the host, not the group.
         if let Some(next) = tokens.get(at + 1)
@@ -294,6 +361,14 @@ impl Hosts {
         } else {
             return None;
         };
+        // "the web server" is one of them, and not said which.
+        let one = noun
+            && tokens[place.at + 1].word == Some(Word::Host(false))
+            && positions.len() > 1
+            && before.is_none_or(|before| before.word != Some(Word::All));
+        if reading == Reading::Effect && one {
+            return None;
+        }
         // "cpu of database disk": a bare group name is fine in a question, but an effect needs
         // "the web servers" or "workers", so that a service's name is never a group of hosts.
         let plural = !is_environment && fleet.group(token.text).is_none();

@@ -4,6 +4,7 @@
 use chat::{Inbound, Origin};
 
 use super::{
+    hosts,
     lexicon::Word,
     tokens::{Marks, Text, Token},
 };
@@ -63,11 +64,20 @@ pub(super) struct Opening {
 pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
     let (at, polite) = start(tokens);
     let token = tokens.get(at)?;
-    if token.quoted && tokens.len() > 1 {
+    if token.quoted {
         return None;
     }
     let next = |offset: usize| tokens.get(at + offset).map_or("", |token| token.text);
     let (verb, words) = match (token.text, next(1)) {
+        ("remediate", _) => remediation(&tokens[at + 1..])?,
+        ("mark", _) => match tokens.last()?.word {
+            Some(Word::Acked) => (Verb::Acknowledge, 1),
+            Some(Word::Closed) => (Verb::Resolve, 1),
+            _ => return None,
+        },
+        ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
+            (Verb::Acknowledge, 2)
+        }
         ("shut" | "power" | "turn", "down" | "off") => (Verb::Stop, 2),
         ("power" | "turn", "on") | ("start" | "boot", "up") => (Verb::Start, 2),
         ("power", "cycle") => (Verb::Reboot, 2),
@@ -82,8 +92,29 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("shut", "up") if next(2) == "about" => (Verb::Silence, 2),
         (text, _) => (verb(text)?, 1),
     };
-    let strong = is_strong(token.text) || verb == Verb::Reboot;
+    let strong = is_strong(token.text) || token.text == "remediate" || verb == Verb::Reboot;
     Some(Opening { verb, rest: at + words, corrected: None, strong, polite })
+}
+
+/// After "remediate": the action, alone or as an option, and how many words name it.
+fn remediation(rest: &[Token<'_>]) -> Option<(Verb, usize)> {
+    let first = rest.first()?;
+    let (action, words) = if let Some(verb) = verb(first.text) {
+        (verb, 2)
+    } else {
+        let at = rest.iter().position(|token| {
+            token.text.trim_start_matches('-').strip_prefix("action").is_some_and(|rest| {
+                rest.is_empty() && token.text.starts_with('-') || rest.starts_with('=')
+            })
+        })?;
+        let value = rest[at].text.split_once('=').map(|(_, value)| value);
+        (verb(value.or_else(|| Some(rest.get(at + 1)?.text))?)?, 1)
+    };
+    let acts = matches!(
+        action,
+        Verb::Restart | Verb::Reboot | Verb::Start | Verb::Stop | Verb::Scale | Verb::Free
+    );
+    acts.then_some((action, words))
 }
 
 /// The same, for a verb with one letter wrong, left out or doubled.
@@ -139,7 +170,8 @@ fn is_strong(text: &str) -> bool {
     )
 }
 
-fn verb(text: &str) -> Option<Verb> {
+/// The verb that a word is.
+pub(super) fn verb(text: &str) -> Option<Verb> {
     Some(match text {
         "restart" | "bounce" | "restart_service" => Verb::Restart,
         "reboot" => Verb::Reboot,
@@ -170,47 +202,70 @@ pub(super) fn start(tokens: &[Token<'_>]) -> (usize, bool) {
     if let (Some(can), Some(you)) = (tokens.get(at), tokens.get(at + 1))
         && matches!(can.text, "can" | "could" | "would")
         && matches!(you.text, "you" | "u")
+        // "Would you reboot it?" may ask for advice.
+        && (can.text != "would" || tokens.iter().any(|token| is_please(token.text)))
     {
         polite = true;
         at += 2;
     }
-    while tokens
-        .get(at)
-        .is_some_and(|token| matches!(token.text, "please" | "pls" | "plz" | "kindly" | "now"))
-    {
-        at += 1;
+    loop {
+        let next = |offset: usize| tokens.get(at + offset).map_or("", |token| token.text);
+        if is_please(next(0)) || matches!(next(0), "now" | "just") {
+            at += 1;
+        } else if (next(0), next(1), next(2)) == ("go", "ahead", "and") {
+            at += 3;
+        } else {
+            break;
+        }
     }
     (at, polite)
 }
 
+fn is_please(text: &str) -> bool {
+    matches!(text, "please" | "pls" | "plz" | "kindly")
+}
+
+/// Brings "on web-1, restart nginx" into the order of the grammar. Without the comma it may be a
+/// sentence: "on web-1 restart fails".
+pub(super) fn turn_around(tokens: &mut [Token<'_>]) {
+    let (at, _) = start(tokens);
+    let rest = tokens.get_mut(at..).unwrap_or_default();
+    if rest.first().is_none_or(|first| first.text != "on") {
+        return;
+    }
+    let verb = rest.iter().take(12).position(|token| token.word == Some(Word::Act));
+    if let Some(verb) = verb
+        && rest[verb - 1].comma
+    {
+        rest.rotate_left(verb);
+    }
+}
+
 fn is_address(text: &str) -> bool {
-    matches!(
-        text,
-        "hey"
-            | "hi"
-            | "hello"
-            | "yo"
-            | "ok"
-            | "okay"
-            | "please"
-            | "pls"
-            | "plz"
-            | "kindly"
-            | "yes"
-            | "bot"
-            | "ops"
-            | "there"
-            | "@bot"
-            | "@ops"
-            | "smartcloudops"
-            | "@smartcloudops"
-            | "opsbot"
-            | "@opsbot"
-            | "cloudops"
-            | "alright"
-            | "dear"
-            | "now"
-    )
+    is_please(text)
+        || matches!(
+            text,
+            "hey"
+                | "hi"
+                | "hello"
+                | "yo"
+                | "ok"
+                | "okay"
+                | "yes"
+                | "bot"
+                | "ops"
+                | "there"
+                | "@bot"
+                | "@ops"
+                | "smartcloudops"
+                | "@smartcloudops"
+                | "opsbot"
+                | "@opsbot"
+                | "cloudops"
+                | "alright"
+                | "dear"
+                | "now"
+        )
 }
 
 /// Why a text that begins with a verb must not act; `None` when it may.
@@ -252,6 +307,26 @@ pub(super) fn objection(
         return Some("it is a question");
     }
     let rest = tokens.get(opening.rest..).unwrap_or_default();
+    if opening.verb != Verb::Reject {
+        if text.joke {
+            return Some("the picture in it may say something else");
+        }
+        if marks.odd {
+            return Some("a sign in it may mean something else");
+        }
+    }
+    // "approve 7F3K was the request", "approve 7F3K on Monday"
+    let goes_on = reason.and_then(|reason| tokens.get(reason)).is_some_and(|token| {
+        matches!(token.word, Some(Word::Auxiliary | Word::Day(_)))
+            || matches!(
+                token.text,
+                "on" | "at" | "in" | "by" | "needs" | "took" | "fails" | "failed" | "works"
+            )
+            || token.text.starts_with(':')
+    });
+    if goes_on && opening.verb == Verb::Approve {
+        return Some("it goes on like a sentence; say no more than the code and a reason");
+    }
     // Rejecting changes nothing, so its reason may say anything.
     let read = if opening.verb == Verb::Reject {
         reason.map_or(rest, |reason| tokens.get(opening.rest..reason).unwrap_or_default())
@@ -272,7 +347,7 @@ pub(super) fn objection(
                 if !(opening.verb == Verb::Silence
                     && matches!(token.text, "until" | "till" | "tomorrow")) =>
             {
-                return Some("it depends on something");
+                return Some("it depends on something, or is not meant now");
             }
             Some(Word::Act) => return Some("it asks for several things; ask for one at a time"),
             Some(Word::Acted) if reason.is_none() && opening.verb != Verb::Silence => {

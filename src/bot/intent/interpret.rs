@@ -13,6 +13,12 @@ use super::{
 /// The longest PromQL that is taken.
 const MAX_QUERY_BYTES: usize = 8_000;
 
+/// Where file systems are mounted.
+const PATHS: &[&str] = &[
+    "data", "var", "home", "boot", "tmp", "opt", "srv", "usr", "mnt", "media", "root", "run",
+    "backup", "backups", "export", "u01", "nfs",
+];
+
 /// Reads what is wanted from what was said. Pure and total: any text gives an interpretation, and
 /// what is not understood is [`Intent::Unknown`].
 ///
@@ -24,6 +30,7 @@ pub fn interpret(event: &Inbound, fleet: &Fleet, now: DateTime<chrono_tz::Tz>) -
     }
     let text = Text::read(written);
     let (mut words, marks) = text.tokens();
+    imperative::turn_around(&mut words);
     let opening = imperative::opening(&words).or_else(|| imperative::mistyped_opening(&words));
     let mut refused = None;
     if let Some(opening) = opening {
@@ -68,6 +75,7 @@ fn request(
     let words_said = words.len();
     let mut words = words.get(opening.rest..).unwrap_or_default().to_vec();
     let options = options::Options::take(&mut words);
+    let stray = command::stray_option(opening.verb, &options);
     let window =
         if opening.verb == imperative::Verb::Silence { times::take(&mut words, now) } else { None };
     let request = command::Request {
@@ -83,7 +91,7 @@ fn request(
     let command::Parsed::Wanted(mut wanted) = command::read(opening.verb, request) else {
         return None;
     };
-    if let Some(error) = options.error {
+    if let Some(error) = options.error.or(stray) {
         wanted.usage = Some(error);
     }
     if let Some(meant) = opening.corrected {
@@ -117,10 +125,12 @@ fn hint(objection: Option<&str>, fleet: &Fleet) -> String {
 fn strip_prefix(text: &str) -> &str {
     let text = text.trim_start();
     let Some(rest) = text.strip_prefix(['/', '!']) else { return text };
-    if !rest.starts_with(|next: char| next.is_ascii_alphabetic()) {
+    let word = rest.split_whitespace().next().unwrap_or("");
+    // "/var on web-1" begins with a path.
+    let path = text.starts_with('/') && PATHS.contains(&word.split('/').next().unwrap_or(""));
+    if path || !rest.starts_with(|next: char| next.is_ascii_alphabetic()) {
         return text;
     }
-    let word = rest.split_whitespace().next().unwrap_or("");
     if ["ops", "smartcloudops", "cloudops", "bot"]
         .iter()
         .any(|name| name.eq_ignore_ascii_case(word))

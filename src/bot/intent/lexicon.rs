@@ -185,6 +185,11 @@ static WORDS: LazyLock<Map> = LazyLock::new(|| {
     map
 });
 
+/// The word itself, as the table has it, with what it means.
+pub(super) fn entry(text: &str) -> Option<(&'static str, Word)> {
+    WORDS.get_key_value(text).map(|(spelling, word)| (*spelling, *word))
+}
+
 /// What a word means.
 pub(super) fn look_up(text: &str) -> Option<Word> {
     if text.len() > 24 {

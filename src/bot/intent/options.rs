@@ -154,7 +154,16 @@ impl<'a> Options<'a> {
         taken
     }
 
+    /// The first option that is none of these.
+    pub fn other_than(&self, keys: &[&str]) -> Option<&'static str> {
+        self.settings.iter().map(|setting| setting.key).find(|key| !keys.contains(key))
+    }
+
     fn push(&mut self, key: &'static str, value: &'a str, raw: &'a str, start: usize) {
+        let several = matches!(key, "host" | "group" | "role" | "environment");
+        if !several && self.get(key).is_some() {
+            self.error.get_or_insert(format!("The option `{key}` is there twice."));
+        }
         if self.settings.len() < 64 {
             self.settings.push(Setting { key, value, raw, start });
         }

@@ -11,7 +11,7 @@ use crate::metrics::{Fleet, Signal, Stat, Window};
 
 use super::{
     Intent, Interpretation, command,
-    cues::Cues,
+    cues::{self, Cues, is_path},
     hosts::{self, Hosts, Reading},
     imperative,
     lexicon::{self, Word},
@@ -100,11 +100,55 @@ impl Question<'_, '_> {
             }
             return interpretation;
         };
+        self.remark(&intent);
         if self.hosts.here && self.hosts.names.is_empty() && self.fleet.hosts().len() > 1 {
             self.notes.push("I watch several machines, so this is about all of them.".to_owned());
         }
         let unknown_hosts = if intent.hosts().is_empty() { Vec::new() } else { self.hosts.unknown };
         Interpretation { intent, notes: self.notes, unknown_hosts, usage: self.usage }
+    }
+
+    /// Says what was left out of the answer.
+    fn remark(&mut self, intent: &Intent) {
+        let disk = matches!(
+            intent,
+            Intent::Metric { metric: Signal::Disk, .. }
+                | Intent::Forecast { metric: Signal::Disk, .. }
+        );
+        if let Some(path) = self.tokens.iter().find(|token| disk && is_path(token)) {
+            let path: String = path.raw.chars().take(40).collect();
+            self.notes.push(format!("This is every file system, not only `{path}`."));
+        }
+        if matches!(intent, Intent::Metric { .. }) {
+            if self.cues.threshold && intent.hosts().len() != 1 {
+                self.notes.push("I do not filter by a value: this is every host.".to_owned());
+            }
+            if self.tokens.iter().any(|token| token.word == Some(Word::Ago))
+                && self.tokens.iter().all(|token| token.word != Some(Word::Since))
+            {
+                self.notes.push("I took the time from then until now, not that moment.".to_owned());
+            }
+        }
+        if !matches!(
+            intent,
+            Intent::Metric { .. }
+                | Intent::Forecast { .. }
+                | Intent::Status { .. }
+                | Intent::Anomalies { .. }
+                | Intent::Incidents { .. }
+        ) {
+            return;
+        }
+        let strange = self
+            .tokens
+            .iter()
+            .find(|token| !token.used && token.word.is_none() && !cues::is_harmless(token.text));
+        if let Some(token) = strange
+            && self.cues.unknown > 0
+        {
+            let word: String = chat::escape_invisible(token.raw).chars().take(40).collect();
+            self.notes.push(format!("I left out `{word}`, which I do not know."));
+        }
     }
 
     /// The strongest cue decides.
@@ -168,6 +212,12 @@ impl Question<'_, '_> {
         if let Some(metric) = self.cues.signal.or(ranks_something.then_some(Signal::Cpu))
             && self.cues.unknown <= usize::from(self.has_anchor() && !self.guessed_place())
         {
+            if times::is_left(self.tokens) {
+                self.usage.get_or_insert_with(|| {
+                    "I can answer for a time that ends now: `last 2h`, `since 9am`, `since Monday`."
+                        .to_owned()
+                });
+            }
             return Some(self.metric(metric));
         }
         let subject = !self.hosts.is_none() || self.cues.question || self.cues.unit_subject;

@@ -22,6 +22,13 @@ pub(super) fn take(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
         }
         if let Some((window, end)) = at_word(tokens, at, now) {
             let mut begin = at;
+            let mut end = end;
+            // "from 9am until now"
+            if tokens.get(end).is_some_and(|token| matches!(token.text, "until" | "till" | "to"))
+                && tokens.get(end + 1).is_some_and(|token| token.text == "now")
+            {
+                end += 2;
+            }
             // "over the last hour", "for 2h", "during the past day": the words before belong to it.
             while begin > 0
                 && !tokens[begin - 1].used
@@ -52,6 +59,37 @@ pub(super) fn take(tokens: &mut [Token<'_>], now: Now) -> Option<Window> {
         }
     }
     None
+}
+
+/// Whether words about time are left over: a moment in the past or the future, two ends, a length
+/// that cannot be. To leave them out would answer another question.
+pub(super) fn is_left(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().enumerate().any(|(at, token)| {
+        if token.used {
+            return false;
+        }
+        let number = |at: usize| {
+            tokens.get(at).is_some_and(|token| lexicon::number(token.text, token.word).is_some())
+        };
+        match token.word {
+            Some(Word::Since | Word::Day(_)) => true,
+            Some(Word::Last) => {
+                number(at + 1)
+                    && matches!(tokens.get(at + 2).and_then(|unit| unit.word), Some(Word::Unit(..)))
+            }
+            _ => {
+                matches!(token.text, "until" | "till" | "tomorrow")
+                    || token.text == "next"
+                        && matches!(
+                            tokens.get(at + 1).and_then(|unit| unit.word),
+                            Some(Word::Unit(..) | Word::Day(_))
+                        )
+                    || matches!(token.text, "between" | "from") && number(at + 1)
+                    || token.text.as_bytes()[0].is_ascii_digit()
+                        && clock(tokens, at, false).is_some()
+            }
+        }
+    })
 }
 
 /// Takes "until 18:00", "until tomorrow" out of the words: how long that is from now.
@@ -86,6 +124,9 @@ fn at_word(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)>
             Some((back_to(point, now), end))
         }
         _ if tokens[at].text == "this" => this(tokens, at + 1, now),
+        _ if tokens[at].text == "from" && clock(tokens, at + 1, false).is_some() => {
+            since(tokens, at + 1, now)
+        }
         _ => {
             let (window, mut end) = amount(tokens, at)?;
             // "5 minute load" names the signal, not the time.
@@ -107,7 +148,14 @@ fn last(tokens: &[Token<'_>], at: usize, now: Now) -> Option<(Window, usize)> {
         return Some((window, end));
     }
     match tokens.get(at)?.word {
-        Some(Word::Unit(seconds, _)) => Some((unit(seconds), at + 1)),
+        Some(Word::Unit(seconds, _)) => {
+            // "the last hour and a half"
+            let half = tokens.get(at + 1..at + 4).is_some_and(|rest| {
+                rest[0].text == "and" && rest[1].text == "a" && rest[2].text == "half"
+            });
+            let more = if half { seconds / 2 } else { 0 };
+            Some((unit(seconds + more), at + 1 + 3 * usize::from(half)))
+        }
         Some(Word::Day(day @ (Day::Weekday(_) | Day::Night | Day::Evening))) => {
             let (point, end) = match day {
                 Day::Weekday(_) => day_at(tokens, at, day, now),

@@ -46,8 +46,16 @@ pub(super) struct Text {
     pub lines: bool,
     /// A line that quotes someone, `> …`.
     pub reply: bool,
+    /// A picture that may turn the words around.
+    pub joke: bool,
     /// A code block.
     code: bool,
+}
+
+/// Pictures and faces: whoever laughs may not mean it. Thanks and a thumb are no joke.
+fn is_a_face(c: char) -> bool {
+    matches!(c, '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}')
+        && !matches!(c, '🙏' | '👍' | '🙂' | '😊' | '\u{1f3fb}'..='\u{1f3ff}')
 }
 
 impl Text {
@@ -68,6 +76,7 @@ impl Text {
             pasted: false,
             lines: false,
             reply: false,
+            joke: false,
             code: false,
         };
         let mut lines = 0;
@@ -77,9 +86,10 @@ impl Text {
             text.reply |= line.starts_with('>') || line.starts_with("&gt;");
         }
         text.lines = lines > 1;
-        text.pasted = text.lower.trim_start().starts_with([
-            '-', '*', '+', '$', '#', '|', '[', '(', '{', '<', '%', '=', '~', '_', '\\', '.', ':',
-        ]);
+        text.pasted = text.lower.trim_start().starts_with(|first: char| {
+            !first.is_alphanumeric() && !matches!(first, '@' | '"' | '\'' | '`')
+        });
+        text.joke = text.folded.chars().any(is_a_face);
         text.code = text.lower.contains("```");
         text
     }
@@ -92,7 +102,8 @@ impl Text {
     /// Splits into words. Fills in what only the words show: quotes, code and question marks.
     pub fn tokens(&self) -> (Vec<Token<'_>>, Marks) {
         let mut tokens: Vec<Token<'_>> = Vec::with_capacity(16);
-        let mut marks = Marks { question: false, quotes: false, code: self.code, emphasis: None };
+        let mut marks =
+            Marks { question: false, quotes: false, code: self.code, odd: false, emphasis: None };
         // The quote that is open, and where it began.
         let mut open: Option<(u8, usize)> = None;
         let bytes = self.lower.as_bytes();
@@ -109,10 +120,14 @@ impl Text {
                 continue;
             }
             let start = at;
+            // "web-{1,2}" is one word.
+            let mut inside = false;
             while at < bytes.len()
                 && !bytes[at].is_ascii_whitespace()
-                && !matches!(bytes[at], b',' | b';')
+                && (inside || !matches!(bytes[at], b',' | b';'))
             {
+                inside = at > start && matches!(bytes[at], b'{' | b'[')
+                    || inside && !matches!(bytes[at], b'}' | b']');
                 at += 1;
             }
             self.word(start, at, &mut tokens, &mut marks, &mut open);
@@ -138,6 +153,11 @@ impl Text {
         let emphasised = end - start > 2
             && matches!(bytes[start], b'*' | b'_' | b'~')
             && bytes[start] == bytes[end - 1];
+        // "web-1 | web-2" and "web-1 -> web-2" are no lists.
+        let signs = &bytes[start..end];
+        marks.odd |= emphasised && signs[0] == b'~'
+            || signs.iter().all(u8::is_ascii_punctuation)
+                && signs.iter().any(|sign| b"|/=<>~#\\^$".contains(sign));
         let mut was_quoted = open.is_some();
         while start < end {
             match bytes[start] {
@@ -152,11 +172,12 @@ impl Text {
                 b'(' | b'[' | b'{' => {}
                 b'*' | b'_' | b'~' if emphasised => {}
                 // "*cpu on web-1*": emphasis over several words. "*-1" is a pattern.
-                b'*' | b'~'
+                b'*' | b'~' | b'_'
                     if bytes.get(start + 1).is_some_and(u8::is_ascii_alphabetic)
                         || bytes.get(start + 1) == Some(&bytes[start]) =>
                 {
                     marks.emphasis = Some(bytes[start]);
+                    marks.odd |= bytes[start] == b'~';
                 }
                 b'.' | b':' | b')' if end - start == 1 => {}
                 b'?' if end - start > 1 || tokens.is_empty() => marks.question |= end - start == 1,
@@ -184,9 +205,14 @@ impl Text {
                 },
                 b'?' => marks.question = true,
                 b':' => comma = true,
+                close @ (b']' | b'}')
+                    if bytes[start..end].contains(&if close == b']' { b'[' } else { b'{' }) =>
+                {
+                    break;
+                }
                 b'.' | b'!' | b')' | b']' | b'}' | b'>' => {}
                 b'*' | b'_' | b'~' if emphasised => {}
-                mark @ (b'*' | b'~') if marks.emphasis == Some(mark) => {}
+                mark @ (b'*' | b'~' | b'_') if marks.emphasis == Some(mark) => {}
                 _ => break,
             }
             end -= 1;
@@ -234,6 +260,8 @@ pub(super) struct Marks {
     pub quotes: bool,
     /// Several words in backticks, or a code block.
     pub code: bool,
+    /// Something is struck through, or stands beside a sign that may mean anything.
+    pub odd: bool,
     /// The mark of an emphasis that was opened.
     emphasis: Option<u8>,
 }

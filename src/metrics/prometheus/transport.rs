@@ -196,6 +196,9 @@ impl Transport {
             return MetricsError::Timeout { url, after: self.timeout }.into();
         }
         let reason = root_cause(error);
+        if reason.contains("certificate") {
+            return MetricsError::Untrusted { url, reason }.into();
+        }
         let again = (error.is_connect() || error.is_request()).then_some(PAUSE);
         Failed { error: MetricsError::Unreachable { url, reason }, again }
     }

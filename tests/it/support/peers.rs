@@ -34,6 +34,16 @@ pub fn fleet() -> Option<String> {
     peer("SMARTCLOUDOPS_TEST_PROMETHEUS_FLEET")
 }
 
+/// A Prometheus behind TLS and a password.
+pub fn locked() -> Option<String> {
+    peer("SMARTCLOUDOPS_TEST_PROMETHEUS_LOCKED")
+}
+
+/// The certificate of the authority that signed the locked one's.
+pub fn locked_authority() -> Option<String> {
+    peer("SMARTCLOUDOPS_TEST_PROMETHEUS_LOCKED_CA")
+}
+
 /// A VictoriaMetrics that knows the same fleet.
 pub fn victoria() -> Option<String> {
     peer("SMARTCLOUDOPS_TEST_VICTORIAMETRICS_FLEET")

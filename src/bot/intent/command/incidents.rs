@@ -21,8 +21,16 @@ impl Request<'_, '_> {
         let left = self.nothing_left(|token| {
             matches!(
                 token.word,
-                Some(Word::Incident | Word::Alert | Word::Open | Word::Number(1) | Word::Last)
-            )
+                Some(
+                    Word::Incident
+                        | Word::Alert
+                        | Word::Open
+                        | Word::Acked
+                        | Word::Closed
+                        | Word::Number(1)
+                        | Word::Last
+                )
+            ) || token.text == "as"
         });
         if !left {
             return Parsed::Other;

@@ -41,6 +41,25 @@ const NOT_SERVICES: &[&str] = &[
     "please",
     "failure",
     "failures",
+    "fails",
+    "works",
+    "worked",
+    "helps",
+    "helped",
+    "happens",
+    "hangs",
+    "crashes",
+    "crashed",
+    "breaks",
+    "broke",
+    "takes",
+    "took",
+    "finished",
+    "completed",
+    "done",
+    "pending",
+    "scheduled",
+    "worries",
     "events",
 ];
 
@@ -99,6 +118,15 @@ impl Request<'_, '_> {
             return Parsed::Other;
         }
         let names = hosts.names.clone();
+        // "restart the conversation"
+        let known = |service: &str| lexicon::look_up(&service.to_ascii_lowercase()).is_some();
+        if names.is_empty()
+            && self.tokens.len() > 1
+            && self.options.get("service").is_none()
+            && !service.as_deref().is_none_or(known)
+        {
+            return Parsed::Other;
+        }
         let Some(service) = service else {
             // "restart web-1" can only mean the host, "restart on web-1" may mean anything there.
             if names.is_empty() || kind || on.is_some() {
@@ -169,6 +197,13 @@ impl Request<'_, '_> {
     }
 
     pub(super) fn power(&mut self, action: ActionName) -> Parsed {
+        // "start from web-1", "stop at web-8"
+        let begins = self.tokens.first().and_then(|token| token.word);
+        if matches!(begins, Some(Word::Preposition | Word::In | Word::To))
+            || self.tokens.iter().any(|token| token.text == "from")
+        {
+            return Parsed::Other;
+        }
         self.drop_because();
         let incident = self.incident_id(false);
         let hosts = self.hosts();
@@ -304,7 +339,17 @@ impl Request<'_, '_> {
                 delta = Some(sign);
             }
         }
-        let usage = if group.is_none() {
+        let weak = !lower.contains("scale");
+        if weak
+            && !group
+                .as_deref()
+                .is_some_and(|group| is_group(self.fleet, &group.to_ascii_lowercase()))
+        {
+            return Parsed::Other;
+        }
+        let usage = if count.is_some() && delta.is_some() {
+            Some("Say either how many there should be, or how many more.".to_owned())
+        } else if group.is_none() {
             Some("Say which group, and to how many: `scale workers to 5`.".to_owned())
         } else if count.is_none() && delta.is_none_or(|delta| delta == 0) {
             Some(format!(
@@ -350,9 +395,17 @@ impl Request<'_, '_> {
     fn says_to_make_room(&self) -> bool {
         let text = self.text.folded().to_ascii_lowercase();
         self.tokens.iter().any(|token| token.word == Some(Word::Space))
-            && ["free up", "clean up", "clear up", "clear out", "clean out"]
-                .iter()
-                .any(|verb| text.contains(verb))
+            && [
+                "free up",
+                "clean up",
+                "clear up",
+                "clear out",
+                "clean out",
+                "free some",
+                "clear some",
+            ]
+            .iter()
+            .any(|verb| text.contains(verb))
     }
 
     /// "… because it hangs": why is no part of what.

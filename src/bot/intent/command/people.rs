@@ -63,7 +63,11 @@ impl Request<'_, '_> {
                 text.trim().trim_matches('"').chars().take(500).collect::<String>()
             })
             .filter(|text| {
-                !text.is_empty() && !matches!(text.as_str(), "please" | "please." | "!" | "?")
+                let bare = text.trim_end_matches(['.', '!', '?']).to_ascii_lowercase();
+                !matches!(
+                    bare.as_str(),
+                    "" | "please" | "pls" | "thanks" | "thank you" | "thx" | "cheers"
+                )
             });
         wanted(decision(approve, Some(code), reason), Hosts::default(), None)
     }

@@ -9,14 +9,22 @@ impl Cues {
     /// Whether it asks when something reaches its limit.
     pub(super) fn find_future(&mut self, tokens: &[Token<'_>]) {
         let full = tokens.iter().any(|token| token.word == Some(Word::Full));
-        let predicts = tokens.iter().any(|token| token.word == Some(Word::Forecast));
+        let predicts = tokens.iter().any(|token| token.word == Some(Word::Forecast))
+            || tokens.first().is_some_and(|token| token.text == "project");
         let runs_out = tokens.windows(2).any(|pair| {
-            matches!(pair[0].text, "run" | "runs" | "running" | "ran") && pair[1].text == "out"
+            matches!(pair[0].text, "run" | "runs" | "running" | "ran" | "is" | "are")
+                && pair[1].text == "out"
+        }) && tokens.windows(2).all(|pair| {
+            pair[0].text != "of"
+                || pair[1].word.is_some()
+                || !has(tokens, &["out", "of", pair[1].text])
         });
         let when = any(tokens, &["when", "until", "till", "before", "eta"])
             || has(tokens, &["how", "long"])
             || has(tokens, &["how", "soon"]);
-        let will = any(tokens, &["will", "going", "gonna", "soon"]);
+        let will = any(tokens, &["will", "going", "gonna", "soon"])
+            || has(tokens, &["about", "to"])
+            || has(tokens, &["to", "full"]);
         let left = any(tokens, &["left", "remaining", "remain"])
             && any(tokens, &["days", "hours", "weeks", "time", "long", "day"]);
         let reaches = any(tokens, &["will"])
@@ -80,7 +88,9 @@ impl Cues {
                 "anything",
             ],
         );
-        if waits && (self.approvals || requests) {
+        let need = any(tokens, &["need", "needs", "requires", "require"])
+            && any(tokens, &["approving", "approval", "approve", "approved"]);
+        if waits && (self.approvals || requests) || need && self.question {
             self.approvals = true;
             self.off_topic = false;
             self.unknown = 0;
@@ -100,7 +110,8 @@ impl Cues {
         self.executions |= has(tokens, &["did", "you", "do"])
             || has(tokens, &["have", "you", "done"])
             || has(tokens, &["did", "you", "run"])
-            || has(tokens, &["was", "done"]);
+            || has(tokens, &["was", "done"])
+            || ["was", "were", "been"].iter().any(|was| has(tokens, &[was, "run"]));
     }
 
     /// Known words about something else: the meaning of a word, the number of cores, a percentile

@@ -106,6 +106,14 @@ impl Cues {
         let hogs = any(tokens, &["hog", "hogs", "hogging"]);
         let busiest = any(tokens, &["busiest"]);
         let single = hosts.by_name && hosts.names.len() == 1;
+        self.threshold = tokens.iter().enumerate().any(|(at, token)| {
+            matches!(
+                token.text,
+                "above" | "over" | "below" | "under" | "exceeding" | "exceeds" | "than" | "exceed"
+            ) && tokens
+                .get(at + 1)
+                .is_some_and(|next| !next.used && next.text.as_bytes()[0].is_ascii_digit())
+        });
         self.ranking = !single && self.wants_table(tokens, &words, hosts, hogs || busiest);
         if !self.ranking {
             self.read_superlative_as_stat(tokens, &words);
@@ -152,6 +160,10 @@ impl Cues {
         }
         let using = any(tokens, &["using", "uses", "eating", "consuming"])
             && tokens.first().is_some_and(|token| token.word == Some(Word::Question));
+        // "who is eating all the memory"
+        if using && tokens[0].text == "who" && hosts.names.is_empty() && self.signal.is_some() {
+            return true;
+        }
         let counted = hosts.is_none() && self.number.is_some() && noun;
         if superlative && (words.which || using || counted || words.about_hosts(tokens)) {
             return true;

@@ -85,11 +85,17 @@ impl Cues {
             return Some(Signal::Uptime);
         }
         let full = parts.full || any(tokens, &["fullest"]);
-        if (parts.space || full) && !self.incidents && !self.anomaly && !self.summary {
+        let path = tokens.iter().any(is_path);
+        if (parts.space || full || path) && !self.incidents && !self.anomaly && !self.summary {
             return Some(Signal::Disk);
         }
         parts.busy.then_some(Signal::Cpu)
     }
+}
+
+/// "/data": where a file system is mounted.
+pub(in crate::bot::intent) fn is_path(token: &Token<'_>) -> bool {
+    token.text.len() > 1 && token.text.starts_with('/') && token.word.is_none()
 }
 
 /// The signals named outright, and the parts of the others.

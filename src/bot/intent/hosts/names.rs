@@ -53,25 +53,22 @@ pub(in crate::bot::intent) fn group<'f>(fleet: &'f Fleet, text: &str) -> Option<
     if let Some(positions) = fleet.group(text) {
         return Some(positions);
     }
-    let bare: Cow<'_, str> = match text {
-        "database" | "databases" => "db".into(),
-        "worker" | "workers" => "worker".into(),
-        "website" | "websites" | "frontend" | "frontends" => "web".into(),
-        _ => {
-            let mut stem = text;
-            for ending in ["servers", "server", "hosts", "nodes", "boxes", "machines", "s"] {
-                if let Some(shorter) = stem.strip_suffix(ending) {
-                    stem = shorter;
-                    break;
-                }
-            }
-            if stem.len() == text.len() || stem.len() < 2 {
-                return None;
-            }
-            stem.trim_end_matches('-').into()
-        }
-    };
-    fleet.group(&bare)
+    if let Some((_, bare)) = GROUPS.iter().find(|(name, _)| is_plural(text, name)) {
+        return fleet.group(bare);
+    }
+    let stem = ["servers", "server", "hosts", "nodes", "boxes", "machines", "s"]
+        .into_iter()
+        .find_map(|ending| text.strip_suffix(ending))
+        .filter(|stem| stem.len() >= 2)?;
+    fleet.group(stem.trim_end_matches('-'))
+}
+
+/// What groups are called besides their names.
+const GROUPS: [(&str, &str); 3] = [("database", "db"), ("website", "web"), ("frontend", "web")];
+
+/// Whether a text is this name, in the singular or plural.
+fn is_plural(text: &str, name: &str) -> bool {
+    text.strip_prefix(name).is_some_and(|rest| matches!(rest, "" | "s"))
 }
 
 /// The group that a mistyped word can only mean.
@@ -80,12 +77,14 @@ pub(in crate::bot::intent) fn near_group<'f>(fleet: &'f Fleet, text: &str) -> Op
         return None;
     }
     let stem = text.strip_suffix('s').unwrap_or(text);
-    let mut near = fleet.group_names().filter(|name| {
-        name.len() >= 4
-            && (strsim::osa_distance(name, stem) <= 1 || strsim::osa_distance(name, text) <= 1)
-    });
-    let first = near.next()?;
-    near.next().is_none().then_some(first)
+    let is_near =
+        |name: &str| strsim::osa_distance(name, stem) <= 1 || strsim::osa_distance(name, text) <= 1;
+    let mut near = fleet.group_names().filter(|name| name.len() >= 4 && is_near(name));
+    if let Some(first) = near.next() {
+        return near.next().is_none().then_some(first);
+    }
+    let (_, bare) = GROUPS.iter().find(|(name, _)| is_near(name))?;
+    fleet.group_names().find(|name| name == bare)
 }
 
 pub(in crate::bot::intent) const KNOWN_ENVIRONMENTS: [&[&str]; 6] = [
@@ -121,6 +120,33 @@ pub(in crate::bot::intent) fn range(from: &str, to: &str) -> Option<Vec<String>>
     let width = from.len() - letters;
     let name = |number| format!("{}{number:0width$}", &from[..letters]);
     Some((first..=last).map(name).collect())
+}
+
+/// The names that `web-[1-3]`, `web-{1,2,5}`, `web-1..web-3` or `web-1..3` stands for.
+pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
+    if let Some((from, to)) = text.split_once("..") {
+        let letters = from.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = !to.is_empty() && to.bytes().all(|byte| byte.is_ascii_digit());
+        return if digits { range(from, &format!("{letters}{to}")) } else { range(from, to) };
+    }
+    let open = text.find(['[', '{']).filter(|open| *open > 0)?;
+    let (before, rest) = text.split_at(open);
+    let (inside, after) = rest[1..].split_once([']', '}'])?;
+    let mut names = Vec::new();
+    for part in inside.split(',') {
+        match part.split_once('-') {
+            Some((from, to)) => {
+                names.extend(range(&format!("{before}{from}"), &format!("{before}{to}"))?);
+            }
+            None if !part.is_empty() => names.push(format!("{before}{part}")),
+            None => return None,
+        }
+        if names.len() > 200 {
+            return None;
+        }
+    }
+    names.iter_mut().for_each(|name| name.push_str(after));
+    Some(names)
 }
 
 /// Whether a word that is no host has the shape of one.

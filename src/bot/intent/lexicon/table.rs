@@ -56,13 +56,13 @@ pub(super) const WORDS: &[(Word, &str)] = &[
          go goes went come coming think guess wondering wonder curious interested idea any some \
          something anyone someone somebody else by_host ranked sorted sort rank order ordered \
          question quickly fast again only ever lately recently so-far far yet still mate buddy friend \
-         folks team everyone guys sir hmm um uh er eh oh ah hm breakdown update rundown view \
+         folks team everyone guys sir um uh er eh oh ah hm breakdown update rundown view \
          describe inspect looks looked seem seems appear appears pretty quite bit little lot behaving behave \
          performing perform performance resource resources pressure pc above below under exceeding \
          exceeds exceed greater more less larger smaller running runs run capacity what're \
          maintenance ticket number# id ids named called system systems operating average's \
          history trending trended trends mine place places spot spots thing's possible \
-         action actions remediation remediations search grep high low normal almost nearly enough heavy back ones speed consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll such kind sort type hit hits reach reached reaching \
+         action actions remediation remediations search grep high low normal almost nearly enough heavy back ones speed consumers consumer asc desc ascending descending 'em ye ya u r s t re ve m ll sorry bother excuse bro dude pal but him growth such kind sort type hit hits reach reached reaching \
          wide widely wise physical virtual main root mount mounted mounts point's available's",
     ),
     (Word::Preposition, "on of for at from @"),
@@ -91,7 +91,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
         "lowest least smallest shortest fewest lightest idlest quietest coolest emptiest best",
     ),
     (Word::Free, "free available unused idle"),
-    (Word::Top, "top"),
+    (Word::Top, "top tpo"),
     (Word::Bottom, "bottom"),
     (
         Word::Chart,
@@ -100,7 +100,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (Word::Host(false), "host server machine node instance box vm computer"),
     (
         Word::Host(true),
-        "hosts servers machines nodes instances boxes vms computers group groups cluster tier pool",
+        "hosts servers machines nodes instances boxes vms computers group groups cluster tier pool role env environment",
     ),
     (
         Word::All,
@@ -118,7 +118,8 @@ pub(super) const WORDS: &[(Word, &str)] = &[
         Word::Anomaly,
         "anomaly anomalies anomalous weird unusual strange odd abnormal outlier outliers suspicious \
          anomolies abnormalities abnormality weirdness oddities oddity irregularities irregular funny \
-         fishy peculiar spikes spike unexpected",
+         fishy peculiar spikes spike unexpected weirdly strangely oddly unusually abnormally erratic \
+         erratically",
     ),
     (Word::Happened, "happened happen occurred"),
     (Word::Incident, "incident incidents inc"),
@@ -149,7 +150,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (Word::Runbooks, "runbook runbooks playbook playbooks run-books"),
     (
         Word::Forecast,
-        "forecast forecasts predict prediction predicted projection projected extrapolate",
+        "forecast forecasts forecasting predict predicting prediction predicted projection projected extrapolate",
     ),
     (Word::Full, "full fill fills filled filling exhausted exhaust exhausts overflow"),
     (Word::Busy, "busy busiest"),
@@ -213,7 +214,8 @@ pub(super) const WORDS: &[(Word, &str)] = &[
     (
         Word::Condition,
         "if unless when's whenever once after before until till while otherwise should might maybe \
-         perhaps possibly whether assuming provided later tomorrow eventually case",
+         perhaps possibly whether assuming provided later tomorrow eventually case next soon \
+         lol lmao rofl haha hahaha jk j/k /s xd hmm",
     ),
     (
         Word::Reported,

@@ -32,6 +32,13 @@ pub(super) fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
     {
         return Some(Intent::Whoami {});
     }
+    if rest.len() == 1 && first.word.is_none() && text.len() >= 4 && text.is_ascii() {
+        for (word, intent) in [("help", Intent::Help {}), ("whoami", Intent::Whoami {})] {
+            if text.len().abs_diff(word.len()) <= 1 && strsim::osa_distance(text, word) == 1 {
+                return Some(intent);
+            }
+        }
+    }
     let help = matches!(text, "help" | "?") && rest.len() <= 4
         || matches!(text, "help" | "commands" | "usage" | "manual" | "man" | "-h" | "--help")
             && rest.len() == 1

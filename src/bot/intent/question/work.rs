@@ -4,7 +4,7 @@ use crate::metrics::{Signal, Stat};
 
 use super::{
     super::{
-        IncidentState, Intent, command,
+        IncidentState, Intent, Order, command,
         cues::{has, starts},
         hosts, imperative,
         lexicon::{self, Word},
@@ -56,6 +56,21 @@ impl Question<'_, '_> {
             || has(self.tokens, &["how", "long"]) && texts(&["since"])
             || has(self.tokens, &["last", "reboot"])
             || has(self.tokens, &["last", "restart"]) && !hosts.is_empty();
+        // "which host was rebooted most recently"
+        let newest = texts(&["recently", "latest"])
+            && texts(&["most", "latest"])
+            && self.tokens.first().is_some_and(|token| matches!(token.text, "which" | "what"));
+        if power && newest && hosts.is_empty() && !service {
+            return Some(Intent::Metric {
+                metric: Signal::Uptime,
+                stat: Stat::Current,
+                hosts,
+                window: None,
+                order: Some(Order::Asc),
+                limit: Some(1),
+                chart: false,
+            });
+        }
         if power && when && !service {
             return Some(Intent::Metric {
                 metric: Signal::Uptime,
@@ -93,6 +108,10 @@ impl Question<'_, '_> {
     }
 
     pub(super) fn logs(&mut self) -> Option<Intent> {
+        // "clean up the logs"
+        if imperative::opening(self.tokens).is_some() {
+            return None;
+        }
         let mut service = self.options.get("service").map(|setting| setting.raw.to_owned());
         let mut lines = self.options.get("lines").or_else(|| self.options.get("limit"));
         let mut count = lines.take().and_then(|setting| setting.value.parse().ok());
