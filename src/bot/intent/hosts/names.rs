@@ -147,7 +147,9 @@ pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
             return None;
         }
     }
-    names.iter_mut().for_each(|name| name.push_str(after));
+    for name in &mut names {
+        name.push_str(after);
+    }
     Some(names)
 }
 
