@@ -293,8 +293,10 @@ fn well_formed(text: &str, place: &str) -> Result<(), ConfigError> {
     let Err(error) = text.parse::<toml::Table>() else { return Ok(()) };
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
-    let what = error.message().lines().next().unwrap_or("it is not TOML");
-    Err(ConfigError::Invalid(format!("{place}, line {line}: {what}")))
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let words: Vec<_> = error.message().lines().collect();
+    let words = words.join(": ");
+    Err(ConfigError::Invalid(format!("{place}, at line {line}, column {column}: {words}")))
 }
 
 /// One sentence for one problem: which key, what is wrong, and the nearest key that exists.
@@ -337,7 +339,7 @@ fn explain(error: &figment::Error) -> ConfigError {
                 plain(expected)
             )
         }
-        Kind::Message(message) if path.is_empty() => without_drawing(message),
+        Kind::Message(message) if path.is_empty() => message.clone(),
         Kind::Message(message) if message.contains("socket address") => {
             format!("`{path}` is not an address and a port: write for example 127.0.0.1:8080")
         }
@@ -368,13 +370,6 @@ fn plain(text: &str) -> String {
         }
     }
     text
-}
-
-/// The TOML parser draws the line with an arrow: its first and last line say it all.
-fn without_drawing(message: &str) -> String {
-    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
-    let words: Vec<_> = lines.filter(|line| !line.contains('|')).collect();
-    words.join(": ")
 }
 
 fn join(path: &str, field: &str) -> String {

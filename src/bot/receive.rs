@@ -1,6 +1,9 @@
 //! From an adapter's delivery to a posted reply: recorded first, answered once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chat::{Conversation, Inbound, Origin};
 use tokio::{
@@ -14,7 +17,7 @@ use crate::{
     access::{Permission, RefusalKind},
     store::{
         Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded,
-        Reply as StoredReply, Speaker, Turn,
+        Reply as StoredReply, Speaker, StoreError, Turn,
     },
 };
 
@@ -36,12 +39,43 @@ pub struct Receiver {
     outbox: Arc<Outbox>,
     /// Recording waits for none of these: a platform that is not told in time sends it again.
     answering: Arc<Semaphore>,
+    /// Events that were begun and not finished, to be given back and taken up again.
+    unfinished: Arc<Mutex<Vec<InboxId>>>,
+    look_every: Duration,
+}
+
+/// An event being answered. Dropped unfinished, also by a panic, it is given back.
+struct Begun<'a> {
+    id: &'a InboxId,
+    unfinished: &'a Mutex<Vec<InboxId>>,
+    finished: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+            unfinished.push(self.id.clone());
+        }
+    }
 }
 
 impl Receiver {
     /// Answers through this bot and posts through this outbox.
     pub fn new(bot: Bot, outbox: Arc<Outbox>) -> Self {
-        Self { bot, outbox, answering: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            bot,
+            outbox,
+            answering: Arc::new(Semaphore::new(AT_ONCE)),
+            unfinished: Arc::default(),
+            look_every: LOOK_EVERY,
+        }
+    }
+
+    /// Looks this often for unanswered events, instead of every ten seconds.
+    #[must_use]
+    pub fn looking_every(self, pause: Duration) -> Self {
+        Self { look_every: pause, ..self }
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
@@ -53,7 +87,7 @@ impl Receiver {
             let place = Arc::clone(&room).acquire_owned().await.ok()?;
             Some((inbox.recv().await?, place))
         };
-        let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        let mut look = tokio::time::interval_at(Instant::now() + self.look_every, self.look_every);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         // What an earlier run left is answered also when nobody is there to talk.
         self.take_up(&in_hand).await;
@@ -77,11 +111,12 @@ impl Receiver {
     /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered.
     async fn take_up(&self, in_hand: &TaskTracker) {
         let store = &self.bot.app().store;
-        let left = match store.renew_claims().await {
-            Ok(_) => store.pending(TAKEN_UP).await,
-            Err(error) => Err(error),
+        let left = async {
+            store.renew_claims().await?;
+            self.give_back().await?;
+            store.pending(TAKEN_UP).await
         };
-        match left {
+        match left.await {
             Ok(left) => {
                 for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
@@ -101,6 +136,20 @@ impl Receiver {
         }
     }
 
+    /// Gives back what could not be finished: its claim would be renewed for ever.
+    async fn give_back(&self) -> Result<(), StoreError> {
+        let unfinished = || self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = std::mem::take(&mut *unfinished());
+        while let Some(id) = left.pop() {
+            if let Err(error) = self.bot.app().store.release_claim(&id).await {
+                left.push(id);
+                unfinished().append(&mut left);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// An event that ended the program every time it was tried is not tried again.
     async fn give_up(&self, id: &InboxId, event: &Inbound) {
         tracing::error!(event.id = %event.id, "an event was given up: every attempt to answer it was cut short");
@@ -109,7 +158,8 @@ impl Receiver {
             card: cards::given_up(),
             outcome: Ok(Answer::default()),
         };
-        self.finish(id, event, &reply).await;
+        let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
+        begun.finished = self.finish(id, event, &reply).await;
     }
 
     /// Records one event, lets the adapter acknowledge it, and answers it.
@@ -139,11 +189,13 @@ impl Receiver {
     async fn reply(&self, id: &InboxId, event: &Inbound) {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
+        let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
         let reply = self.bot.answer(event, false).await;
-        self.finish(id, event, &reply).await;
+        begun.finished = self.finish(id, event, &reply).await;
     }
 
-    async fn finish(&self, id: &InboxId, event: &Inbound, reply: &Reply) {
+    /// Saves and posts an answer. Says whether the event is finished.
+    async fn finish(&self, id: &InboxId, event: &Inbound, reply: &Reply) -> bool {
         let completion = self.bot.completion(event, reply, true);
         let store = &self.bot.app().store;
         match store.complete(id, &completion).await {
@@ -151,12 +203,13 @@ impl Receiver {
                 for delivery in &deliveries {
                     self.outbox.post(delivery).await;
                 }
+                true
             }
-            Ok(Completed::BySomeoneElse) => {}
+            Ok(Completed::BySomeoneElse) => true,
             Err(error) => {
-                // The claim runs out and the event is answered then.
                 self.bot.app().meters.store_failures.inc();
                 tracing::error!(%error, event.id = %event.id, "an answer was not saved");
+                false
             }
         }
     }

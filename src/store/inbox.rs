@@ -176,6 +176,21 @@ impl Store {
         .await?
         .rows_affected())
     }
+
+    /// Gives an event back that this process could not finish: it is pending at once.
+    pub async fn release_claim(&self, id: &InboxId) -> Result<()> {
+        let _turn = self.turn().await?;
+        sqlx::query(
+            "UPDATE inbox SET claimed_until = $1 \
+             WHERE id = $2 AND state = 'pending' AND claimed_by = $3",
+        )
+        .bind(millis(self.now()))
+        .bind(&*id.0)
+        .bind(&*self.inner.instance)
+        .execute(&self.inner.pool)
+        .await?;
+        Ok(())
+    }
 }
 
 /// Marks an event as done. Says whether this attempt did it: `attempt` recognises itself when its

@@ -214,6 +214,40 @@ async fn what_a_crashed_bot_left_unanswered_is_answered_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_could_not_be_saved_comes_when_the_database_is_well_again() {
+    in_a_room(async |database, room| {
+        let event = room.event(ANA, "cpu of web-1");
+        database.meddle("ALTER TABLE turns RENAME TO turns_away").await;
+        room.delivers(&event).await.unwrap();
+        room.becomes_true("SELECT id FROM inbox WHERE attempts > 1").await;
+        assert!(room.card_for(&event).is_none());
+        assert!(room.app.meters.store_failures.get() > 0);
+        database.meddle("ALTER TABLE turns_away RENAME TO turns").await;
+        room.is_done(&event).await;
+        assert!(room.card_for(&event).unwrap().title.contains("42 %"));
+        assert_eq!(room.slack.fake.cards().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_ends_every_attempt_is_given_up_with_a_word() {
+    for_each(async |database| {
+        let prometheus = Scripted::start(Script::Number("42")).await;
+        let crashed = Room::open(database, &prometheus.url).await;
+        let event = crashed.event(ANA, "cpu of web-1");
+        crashed.app.store.record(&event).await.unwrap();
+        crashed.app.store.close().await;
+        database.meddle("UPDATE inbox SET attempts = 5, claimed_until = 0").await;
+        let next = Room::open(database, &prometheus.url).await;
+        next.is_done(&event).await;
+        assert_eq!(next.last_card().title, "I could not answer this");
+        next.app.store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_acknowledged_while_many_wait_for_a_slow_prometheus() {
     for_each(async |database| {
         let prometheus = Scripted::start(Script::Silence).await;

@@ -57,8 +57,8 @@ async fn kill_again_and_again(database: &Database) {
     // As if the claims of those that died had run out.
     let left = database.meddle("UPDATE inbox SET claimed_until = 0 WHERE state = 'pending'").await;
     // The next conversation answers what is left, also when nobody says a word in it.
-    let last = bot.run(&["chat"]);
-    assert!(last.status.success(), "{last:?}");
+    let finishing = bot.run(&["chat"]);
+    assert!(finishing.status.success(), "{finishing:?}");
     let pending = database.look("SELECT event FROM inbox WHERE state <> 'done'").await;
     assert!(pending.is_empty(), "heard and never answered: {pending:?}");
     assert_eq!(
@@ -100,7 +100,9 @@ fn live_and_die(bot: &Smartcloudops, round: u64, life: Duration) -> BTreeSet<Str
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
         // Until the pipe breaks.
-        (0..).take_while(|line| writeln!(stdin, "cpu of {}", name(round, *line)).is_ok()).count()
+        (0..u32::MAX)
+            .take_while(|line| writeln!(stdin, "cpu of {}", name(round, *line)).is_ok())
+            .count()
     });
     let mut stdout = child.stdout.take().unwrap();
     let mut shown = Vec::new();

@@ -1,11 +1,12 @@
 //! Which hosts the words name. A name that is not in the fleet stays as it was written: no host is
 //! guessed, and no character is dropped to make a name fit.
 
+mod found;
 mod names;
 
 use names::{
-    can_be_a_name, escape_mixed, expand, glob, group, is_short_name, looks_like_a_host, near_group,
-    position, range,
+    can_be_a_name, expand, glob, group, is_short_name, looks_like_a_host, near_group, position,
+    range,
 };
 
 pub(super) use names::{KNOWN_ENVIRONMENTS, environment, is_incident_id};
@@ -114,6 +115,16 @@ pub(super) fn take(
                 expecting = true;
                 excluding = true;
             }
+            // "everything but web-1"
+            Some(Word::Filler)
+                if token.text == "but"
+                    && tokens[..at]
+                        .iter()
+                        .any(|token| matches!(token.word, Some(Word::All | Word::Host(true)))) =>
+            {
+                expecting = true;
+                excluding = true;
+            }
             Some(Word::Article | Word::And | Word::All) => {}
             Some(Word::This) => {
                 hosts.here |= is_here(tokens, at);
@@ -190,9 +201,7 @@ impl Hosts {
             self.by_name = true;
             self.picked.push(position);
         } else if let Some(names) = expand(text) {
-            for name in names {
-                self.name(&name, &name, fleet, Reading::Effect);
-            }
+            self.add_names(&names, raw, false, fleet);
         } else if let Some(positions) = glob(fleet, text) {
             self.add_group(positions, text);
         } else if let Some(positions) = group(fleet, text) {
@@ -237,13 +246,7 @@ impl Hosts {
             return Some(1);
         }
         if let Some(names) = expand(text) {
-            for name in names {
-                match names::position(fleet, &name) {
-                    Some(position) => self.add(vec![position], excluding),
-                    None => self.unknown(&name, fleet),
-                }
-            }
-            self.by_name = true;
+            self.add_names(&names, token.raw, excluding, fleet);
             return Some(1);
         }
         // "web-1/web-2"
@@ -398,13 +401,8 @@ impl Hosts {
             && matches!(to.text, "to" | "through" | "thru")
             && let Some(names) = range(&fleet.hosts()[position].name, end.text)
         {
-            self.by_name = true;
-            for name in names {
-                match names::position(fleet, &name) {
-                    Some(position) => self.add(vec![position], excluding),
-                    None => self.unknown(&name, fleet),
-                }
-            }
+            let written = format!("{} {} {}", tokens[at].raw, to.raw, end.raw);
+            self.add_names(&names, &written, excluding, fleet);
             return 3;
         }
         self.by_name = true;
@@ -412,124 +410,20 @@ impl Hosts {
         1
     }
 
-    fn add(&mut self, positions: Vec<usize>, excluding: bool) {
-        if excluding {
-            self.excluded.extend(positions);
-        } else {
-            self.picked.extend(positions);
+    /// The hosts that one pattern stands for; when many of them do not exist, it is the pattern that
+    /// does not fit.
+    fn add_names(&mut self, names: &[String], written: &str, excluding: bool, fleet: &Fleet) {
+        self.by_name = true;
+        let missing = names.iter().filter(|name| fleet.find(name).is_none()).count();
+        if missing > 3 {
+            self.unknown(written, fleet);
+            return;
         }
-    }
-
-    fn add_environment(&mut self, positions: &[usize], written: &str) {
-        self.narrowed = true;
-        self.environments.extend(positions);
-        self.written.push(written.to_owned());
-    }
-
-    fn add_group(&mut self, positions: Vec<usize>, written: &str) {
-        self.narrowed = true;
-        self.groups.extend(positions);
-        self.written.push(written.to_owned());
-    }
-
-    fn unknown(&mut self, raw: &str, fleet: &Fleet) {
-        let name: String = chat::escape_invisible(&escape_mixed(raw)).chars().take(80).collect();
-        if self.unknown.iter().all(|known| known.name != name) {
-            let nearest = fleet.nearest(raw, 3);
-            self.unknown.push(UnknownHost { name, nearest });
-        }
-    }
-
-    /// The one host that a mistyped name can only mean. Digits are never corrected: `web-9` is not
-    /// a typo of `web-1` but another machine.
-    fn corrected(
-        &mut self,
-        text: &str,
-        raw: &str,
-        fleet: &Fleet,
-        reading: Reading,
-    ) -> Option<usize> {
-        if !reading.corrects() || !text.is_ascii() || text.len() < 3 || text.len() > 80 {
-            return None;
-        }
-        let allowed = if text.len() >= 8 { 2 } else { 1 };
-        let digits = |name: &str| name.bytes().filter(u8::is_ascii_digit).collect::<Vec<_>>();
-        let wanted = digits(text);
-        // "app01" for "app01.example.com", when only one begins so.
-        let short = |name: &str| {
-            name.split_once('.').is_some_and(|(label, _)| label.eq_ignore_ascii_case(text))
-        };
-        let mut shorts = fleet.hosts().iter().enumerate().filter(|(_, host)| short(&host.name));
-        if let (Some((position, host)), None) = (shorts.next(), shorts.next()) {
-            self.notes.push(format!("I read `{raw}` as {}.", host.name));
-            return Some(position);
-        }
-        let mut found = None;
-        for (position, host) in fleet.hosts().iter().enumerate() {
-            if host.name.len().abs_diff(text.len()) > allowed {
-                continue;
-            }
-            let name = host.name.to_ascii_lowercase();
-            if digits(&name) == wanted && strsim::osa_distance(&name, text) <= allowed {
-                if found.is_some() {
-                    return None;
-                }
-                found = Some(position);
+        for name in names {
+            match names::position(fleet, name) {
+                Some(position) => self.add(vec![position], excluding),
+                None => self.unknown(name, fleet),
             }
         }
-        let position = found?;
-        self.notes.push(format!("I read `{raw}` as {}.", fleet.hosts()[position].name));
-        Some(position)
-    }
-
-    /// Turns what was collected into sorted names.
-    fn finish(&mut self, fleet: &Fleet) {
-        let mut positions = std::mem::take(&mut self.picked);
-        let groups = std::mem::take(&mut self.groups);
-        let mut environments = std::mem::take(&mut self.environments);
-        // "web-1 in prod" is web-1, if it is there.
-        if !positions.is_empty() && groups.is_empty() && !environments.is_empty() {
-            let written = self.written.join(" ");
-            let (there, elsewhere): (Vec<_>, Vec<_>) =
-                positions.into_iter().partition(|position| environments.contains(position));
-            if self.by_name || there.is_empty() {
-                for position in elsewhere {
-                    let name = format!("{} in {written}", fleet.hosts()[position].name);
-                    self.unknown(&name, fleet);
-                }
-            }
-            positions = there;
-            environments = Vec::new();
-            self.narrowed = false;
-        }
-        let narrowed = if groups.is_empty() && (self.written.len() < 2 || !environments.is_empty())
-        {
-            environments
-        } else if environments.is_empty() {
-            groups
-        } else {
-            groups.into_iter().filter(|position| environments.contains(position)).collect()
-        };
-        if self.narrowed && narrowed.is_empty() {
-            // No host fits: an empty list would mean all of them.
-            let written = self.written.join(" ");
-            self.unknown(&written, fleet);
-        }
-        positions.extend(narrowed);
-        let excluded = std::mem::take(&mut self.excluded);
-        if !excluded.is_empty() {
-            if positions.is_empty() && self.unknown.is_empty() {
-                positions = (0..fleet.hosts().len()).collect();
-            }
-            positions.retain(|position| !excluded.contains(position));
-        }
-        positions.sort_unstable();
-        positions.dedup();
-        self.narrowed = false;
-        self.names
-            .extend(positions.into_iter().map(|position| fleet.hosts()[position].name.clone()));
-        self.names.extend(self.unknown.iter().map(|unknown| unknown.name.clone()));
-        self.names.sort();
-        self.names.dedup();
     }
 }

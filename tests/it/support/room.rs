@@ -71,7 +71,9 @@ impl<'a> Room<'a> {
         let outbox = Arc::new(Outbox::new(app.clone(), vec![slack.clone()]));
         let (inbox, deliveries) = Inbox::bounded(100);
         let shutdown = CancellationToken::new();
-        tokio::spawn(Receiver::new(Bot::new(app.clone()), outbox.clone()).run(deliveries));
+        let receiver = Receiver::new(Bot::new(app.clone()), outbox.clone())
+            .looking_every(Duration::from_millis(100));
+        tokio::spawn(receiver.run(deliveries));
         tokio::spawn({
             let (outbox, shutdown) = (outbox.clone(), shutdown.clone());
             async move { outbox.run(shutdown).await }
