@@ -114,6 +114,16 @@ pub(super) fn take(
                 expecting = true;
                 excluding = true;
             }
+            // "everything but web-1"
+            Some(Word::Filler)
+                if token.text == "but"
+                    && tokens[..at]
+                        .iter()
+                        .any(|token| matches!(token.word, Some(Word::All | Word::Host(true)))) =>
+            {
+                expecting = true;
+                excluding = true;
+            }
             Some(Word::Article | Word::And | Word::All) => {}
             Some(Word::This) => {
                 hosts.here |= is_here(tokens, at);
@@ -190,9 +200,7 @@ impl Hosts {
             self.by_name = true;
             self.picked.push(position);
         } else if let Some(names) = expand(text) {
-            for name in names {
-                self.name(&name, &name, fleet, Reading::Effect);
-            }
+            self.add_names(&names, raw, false, fleet);
         } else if let Some(positions) = glob(fleet, text) {
             self.add_group(positions, text);
         } else if let Some(positions) = group(fleet, text) {
@@ -237,13 +245,7 @@ impl Hosts {
             return Some(1);
         }
         if let Some(names) = expand(text) {
-            for name in names {
-                match names::position(fleet, &name) {
-                    Some(position) => self.add(vec![position], excluding),
-                    None => self.unknown(&name, fleet),
-                }
-            }
-            self.by_name = true;
+            self.add_names(&names, token.raw, excluding, fleet);
             return Some(1);
         }
         // "web-1/web-2"
@@ -398,18 +400,30 @@ impl Hosts {
             && matches!(to.text, "to" | "through" | "thru")
             && let Some(names) = range(&fleet.hosts()[position].name, end.text)
         {
-            self.by_name = true;
-            for name in names {
-                match names::position(fleet, &name) {
-                    Some(position) => self.add(vec![position], excluding),
-                    None => self.unknown(&name, fleet),
-                }
-            }
+            let written = format!("{} {} {}", tokens[at].raw, to.raw, end.raw);
+            self.add_names(&names, &written, excluding, fleet);
             return 3;
         }
         self.by_name = true;
         self.add(vec![position], excluding);
         1
+    }
+
+    /// The hosts that one pattern stands for; when many of them do not exist, it is the pattern that
+    /// does not fit.
+    fn add_names(&mut self, names: &[String], written: &str, excluding: bool, fleet: &Fleet) {
+        self.by_name = true;
+        let missing = names.iter().filter(|name| fleet.find(name).is_none()).count();
+        if missing > 3 {
+            self.unknown(written, fleet);
+            return;
+        }
+        for name in names {
+            match names::position(fleet, name) {
+                Some(position) => self.add(vec![position], excluding),
+                None => self.unknown(name, fleet),
+            }
+        }
     }
 
     fn add(&mut self, positions: Vec<usize>, excluding: bool) {

@@ -73,6 +73,7 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("mark", _) => match tokens.last()?.word {
             Some(Word::Acked) => (Verb::Acknowledge, 1),
             Some(Word::Closed) => (Verb::Resolve, 1),
+            _ if tokens.last()?.text == "done" => (Verb::Resolve, 1),
             _ => return None,
         },
         ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
@@ -233,11 +234,10 @@ pub(super) fn turn_around(tokens: &mut [Token<'_>]) {
     if rest.first().is_none_or(|first| first.text != "on") {
         return;
     }
-    let verb = rest.iter().take(12).position(|token| token.word == Some(Word::Act));
-    if let Some(verb) = verb
-        && rest[verb - 1].comma
-    {
-        rest.rotate_left(verb);
+    let commas = (0..rest.len().min(12)).filter(|at| rest[*at].comma);
+    let begins = commas.map(|at| at + 1).find(|at| opening(&rest[*at..]).is_some());
+    if let Some(begins) = begins {
+        rest.rotate_left(begins);
     }
 }
 
@@ -340,7 +340,11 @@ pub(super) fn objection(
     if joined {
         return Some("it asks for several things; ask for one at a time");
     }
-    for token in read {
+    for (at, token) in read.iter().enumerate() {
+        // "--action reboot"
+        if at > 0 && read[at - 1].text.trim_start_matches('-') == "action" {
+            continue;
+        }
         match token.word {
             Some(Word::Negation | Word::Except) => return Some("it says not to"),
             Some(Word::Condition)

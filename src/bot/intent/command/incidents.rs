@@ -30,7 +30,7 @@ impl Request<'_, '_> {
                         | Word::Number(1)
                         | Word::Last
                 )
-            ) || token.text == "as"
+            ) || matches!(token.text, "as" | "done")
         });
         if !left {
             return Parsed::Other;

@@ -124,7 +124,9 @@ pub(in crate::bot::intent) fn range(from: &str, to: &str) -> Option<Vec<String>>
 
 /// The names that `web-[1-3]`, `web-{1,2,5}`, `web-1..web-3` or `web-1..3` stands for.
 pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
-    if let Some((from, to)) = text.split_once("..") {
+    if !text.contains(['[', '{'])
+        && let Some((from, to)) = text.split_once("..")
+    {
         let letters = from.trim_end_matches(|c: char| c.is_ascii_digit());
         let digits = !to.is_empty() && to.bytes().all(|byte| byte.is_ascii_digit());
         return if digits { range(from, &format!("{letters}{to}")) } else { range(from, to) };
@@ -134,7 +136,7 @@ pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
     let (inside, after) = rest[1..].split_once([']', '}'])?;
     let mut names = Vec::new();
     for part in inside.split(',') {
-        match part.split_once('-') {
+        match part.split_once("..").or_else(|| part.split_once('-')) {
             Some((from, to)) => {
                 names.extend(range(&format!("{before}{from}"), &format!("{before}{to}"))?);
             }
