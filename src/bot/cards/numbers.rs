@@ -1,6 +1,9 @@
 //! Numbers with their units, hosts, times and sources.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, Utc};
@@ -48,32 +51,25 @@ pub struct MetricCard<'a> {
 /// The numbers of one signal.
 pub fn metric(parts: &MetricCard<'_>) -> Card {
     let MetricCard { app, signal, rows, shown, missing, reading, .. } = *parts;
-    let what = what(signal, parts.stat, parts.window);
+    let manner = manner(parts.stat, parts.window);
     let unit = signal.unit();
     let Some(first) = rows.first() else {
-        return no_data(app, &what, missing, reading);
+        return no_data(app, signal, &manner, missing, reading);
     };
     let thresholds = app.config.metrics.thresholds;
     let worst = rows[..shown]
         .iter()
         .map(|row| tone(row.value, unit, thresholds))
         .max_by_key(|tone| severity(*tone));
-    let headline = if rows.len() == 1 {
-        format!(
-            "{what} of {} is {}",
-            place(&first.host, first.part.as_deref()),
-            format::value(first.value, unit)
-        )
-    } else {
-        let hosts = count(
-            rows.iter().map(|row| &row.host).collect::<std::collections::BTreeSet<_>>().len(),
-            "host",
-        );
-        format!(
-            "{what}: {hosts}, {} at {}",
-            place(&first.host, first.part.as_deref()),
-            format::value(first.value, unit)
-        )
+    let name = signal.title();
+    let value = format::value(first.value, unit);
+    let at = place(&first.host, first.part.as_deref());
+    let headline = match (rows.len(), hosts_of(rows).len()) {
+        (1, _) => format!("{name} of {at}: {value} {manner}"),
+        (_, 1) => format!("{name} of {}: {} at {value} {manner}", first.host, end_of(rows, &at)),
+        (_, hosts) => {
+            format!("{name} of {}: {} at {value} {manner}", count(hosts, "host"), end_of(rows, &at))
+        }
     };
     let mut card = Card::titled(headline).tone(worst.unwrap_or_default());
     if rows.len() > 1 || parts.picture.is_some() {
@@ -83,10 +79,10 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
         card = card.with(Block::Image(picture.image.clone()));
     }
     if !missing.is_empty() {
-        card = card.line(missing_text(missing));
+        card = card.line(missing_text(signal, missing));
     }
     card = sourced(card, app, reading);
-    if parts.window.is_none() && rows.len() <= 8 {
+    if parts.window.is_none() && rows.len() <= 8 && signal != Signal::Uptime {
         card = card.button("Last hour", follow_up(signal, rows, "1h"));
         card = card.button("Last 24 h", follow_up(signal, rows, "24h"));
     }
@@ -95,9 +91,20 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
 
 /// The typed command that asks the same over a window.
 fn follow_up(signal: Signal, rows: &[Measurement], window: &str) -> String {
+    let hosts: Vec<_> = hosts_of(rows).into_iter().collect();
+    format!("metric {signal} host={} window={window}", hosts.join(","))
+}
+
+fn hosts_of(rows: &[Measurement]) -> BTreeSet<&str> {
+    rows.iter().map(|row| row.host.as_str()).collect()
+}
+
+/// Which end of the table the first row is.
+fn end_of(rows: &[Measurement], at: &str) -> String {
     match rows {
-        [row] => format!("metric {signal} host={} window={window}", row.host),
-        _ => format!("metric {signal} window={window}"),
+        [first, .., last] if first.value > last.value => format!("highest {at}"),
+        [first, .., last] if first.value < last.value => format!("lowest {at}"),
+        _ => at.to_owned(),
     }
 }
 
@@ -135,26 +142,31 @@ fn table(parts: &MetricCard<'_>) -> Table {
     Table { header, rows, more: parts.rows.len() - parts.shown }
 }
 
-fn no_data(app: &App, what: &str, missing: &[MissingHost], reading: &Reading) -> Card {
-    let card = Card::titled(format!("{what}: no data")).tone(Tone::Warning);
+fn no_data(
+    app: &App,
+    signal: Signal,
+    manner: &str,
+    missing: &[MissingHost],
+    reading: &Reading,
+) -> Card {
+    let card = Card::titled(format!("{} {manner}: no data", signal.title())).tone(Tone::Warning);
     let card = if missing.is_empty() {
         card.line("The metrics source knows no host that reports it.")
     } else {
-        card.line(missing_text(missing))
+        card.line(missing_text(signal, missing))
     };
     sourced(card, app, reading)
 }
 
-/// `CPU now`, `average memory, last 30m`.
-fn what(signal: Signal, stat: Stat, window: Option<&Window>) -> String {
-    let name = signal.title();
+/// `now`, `on average, last 30m`: after a number.
+fn manner(stat: Stat, window: Option<&Window>) -> String {
     let last = window.map(|window| format!(", last {window}")).unwrap_or_default();
     match stat {
-        Stat::Current => format!("{name} now"),
-        Stat::Avg => format!("{name} on average{last}"),
-        Stat::Max => format!("{name} at most{last}"),
-        Stat::Min => format!("{name} at least{last}"),
-        Stat::P95 => format!("{name}, 95th percentile{last}"),
+        Stat::Current => "now".to_owned(),
+        Stat::Avg => format!("on average{last}"),
+        Stat::Max => format!("at most{last}"),
+        Stat::Min => format!("at least{last}"),
+        Stat::P95 => format!("(95th percentile{last})"),
     }
 }
 
@@ -167,7 +179,7 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn missing_text(missing: &[MissingHost]) -> String {
+fn missing_text(signal: Signal, missing: &[MissingHost]) -> String {
     let names: Vec<_> = missing
         .iter()
         .take(NAMED_MISSING)
@@ -175,7 +187,9 @@ fn missing_text(missing: &[MissingHost]) -> String {
         .collect();
     let more = missing.len().saturating_sub(NAMED_MISSING);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("No data from {}{more}.", names.join(", "))
+    let swap = signal == Signal::Swap && missing.iter().any(|host| host.up);
+    let why = if swap { " A host without swap reports none." } else { "" };
+    format!("No data from {}{more}.{why}", names.join(", "))
 }
 
 /// When, how old, and from which query: under every number.
@@ -441,7 +455,7 @@ pub fn forecast(
     };
     let card = warned(card, &range.warnings);
     card.note(format!(
-        "a straight line through {} – {} · {}",
+        "a straight line from {} until now, {} · {}",
         format::moment(range.start, range.end, app.zone),
         format::moment(range.end, range.end, app.zone),
         range.query
@@ -451,7 +465,8 @@ pub fn forecast(
 /// A forecast as a sentence without its subject, a second sentence, and how bad it is.
 fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, String, Tone) {
     let moment = |at: &DateTime<Utc>| format::moment(*at, now, app.zone);
-    let grows = |per_day: &f64| format!("{} a day", format::value(*per_day, Unit::Percent));
+    // Points, because "5 % a day" may also mean 5 % of what there is.
+    let points = |per_day: f64| format!("{:.1} points a day", per_day.abs());
     match forecast {
         Forecast::AlreadyThere => {
             ("is full already".to_owned(), "It is at 100 % now.".to_owned(), Tone::Bad)
@@ -473,14 +488,18 @@ fn foretold(app: &App, now: DateTime<Utc>, forecast: &Forecast) -> (String, Stri
                 format!(
                     "Between {} and {latest} with 90 % confidence, growing {}.",
                     moment(earliest),
-                    grows(per_day)
+                    points(*per_day)
                 ),
                 tone,
             )
         }
         Forecast::NotAtThisRate { per_day } => (
             "will not be full at this rate".to_owned(),
-            format!("It changes by {} on average.", grows(per_day)),
+            match *per_day {
+                per_day if per_day.abs() < 0.05 => "It hardly changes.".to_owned(),
+                per_day if per_day > 0.0 => format!("It grows by {}.", points(per_day)),
+                per_day => format!("It falls by {}.", points(per_day)),
+            },
             Tone::Good,
         ),
         Forecast::TooLittleData { have, need } => (
