@@ -88,7 +88,12 @@ fn headline(parts: &MetricCard<'_>, first: &Measurement) -> String {
         };
     }
     let hosts = rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len();
-    let what = subject(signal, stat, window, Some(&count(hosts, "host")));
+    // Several parts of one host: its name need not be said twice.
+    let (whose, first_place) = match &first.part {
+        Some(part) if hosts == 1 => (first.host.clone(), part.clone()),
+        _ => (count(hosts, "host"), first_place),
+    };
+    let what = subject(signal, stat, window, Some(&whose));
     let extreme = if first.value < last.value { "lowest" } else { "highest" };
     format!("{what}: {extreme} is {first_place} with {value}")
 }

@@ -72,7 +72,7 @@ pub fn revoked(who: &UserRef, role: Role, environment: Option<&str>, changed: bo
     if changed {
         return Card::titled(format!("{who} is no longer {role} {place}")).tone(Tone::Good);
     }
-    Card::titled(format!("{who} was never {role} {place}"))
+    Card::titled(format!("{who} is not {role} {place}"))
         .tone(Tone::Warning)
         .line("Nothing changed. `smartcloudops roles list` shows who has which role.")
 }
