@@ -212,7 +212,7 @@ impl Principal {
             RefusalKind::NotPermitted,
             format!(
                 "You may not {}{place}: that needs the role {needed}, and you are {role}. An Admin \
-                 can say `grant {} {whose}`.",
+                 can say `grant {} {whose}{place}`.",
                 permission.describe(),
                 needed.as_str(),
             ),

@@ -4,7 +4,7 @@ pub mod ask;
 pub mod cards;
 pub mod intent;
 pub mod outbox;
-mod people;
+pub mod people;
 pub mod receive;
 mod scope;
 
@@ -21,6 +21,7 @@ use crate::{
 };
 use ask::Asking;
 use intent::{Intent, Interpretation, interpret};
+use people::RoleChange::{Grant, Revoke};
 
 /// Answers people.
 #[derive(Clone)]
@@ -179,11 +180,12 @@ impl Bot {
                 let confirmed = *confirmed && !event.edited && event.origin != Origin::Overheard;
                 self.link(&principal, code.as_deref(), confirmed).await?.into()
             }
-            Intent::Grant { role, user, environment } => {
-                self.grant(&principal, *role, user.as_deref(), environment.as_deref()).await?.into()
-            }
+            Intent::Grant { role, user, environment } => self
+                .change_role(&principal, Grant, *role, user.as_deref(), environment.as_deref())
+                .await?
+                .into(),
             Intent::Revoke { role, user, environment } => self
-                .revoke(&principal, *role, user.as_deref(), environment.as_deref())
+                .change_role(&principal, Revoke, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
             Intent::Anomalies { .. }

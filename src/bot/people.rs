@@ -5,42 +5,52 @@ use chat::Card;
 use super::{Bot, Failure, cards};
 use crate::{
     access::{Principal, Refusal, RefusalKind, Role},
-    store::{Actor, Change, Subject},
+    store::{Actor, Change, Store, StoreError, Subject},
 };
 
-impl Bot {
-    /// Gives a role.
-    pub(super) async fn grant(
-        &self,
-        by: &Principal,
-        role: Option<Role>,
-        who: Option<&str>,
-        environment: Option<&str>,
-    ) -> Result<Card, Failure> {
-        let (role, subject) = said("grant", role, who)?;
-        let store = &self.app.store;
-        let whose = store.identity_of(&subject).await?;
-        let change = store
-            .grant(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment)
-            .await?;
-        Ok(cards::granted(&whose, role, environment, matches!(change, Change::Made(_))))
-    }
+/// Whether a role is given or taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleChange {
+    /// Given.
+    Grant,
+    /// Taken away.
+    Revoke,
+}
 
-    /// Takes a role away.
-    pub(super) async fn revoke(
+/// Gives or takes a role, and says what came of it.
+pub async fn change_role(
+    store: &Store,
+    by: &Actor,
+    change: RoleChange,
+    role: Role,
+    who: &Subject,
+    environment: Option<&str>,
+) -> Result<Card, StoreError> {
+    // A code is used up by a grant: whose it is has to be known before.
+    let identity = store.identity_of(who).await?;
+    let subject = Subject::Identity(identity.clone());
+    let (done, card): (_, fn(&_, _, _, _) -> _) = match change {
+        RoleChange::Grant => (store.grant(by, &subject, role, environment).await?, cards::granted),
+        RoleChange::Revoke => {
+            (store.revoke(by, &subject, role, environment).await?, cards::revoked)
+        }
+    };
+    Ok(card(&identity, role, environment, matches!(done, Change::Made(_))))
+}
+
+impl Bot {
+    /// Gives or takes a role, as said in a conversation.
+    pub(super) async fn change_role(
         &self,
         by: &Principal,
+        change: RoleChange,
         role: Option<Role>,
         who: Option<&str>,
         environment: Option<&str>,
     ) -> Result<Card, Failure> {
-        let (role, subject) = said("revoke", role, who)?;
+        let (Some(role), Some(who)) = (role, who) else { return Err(role_usage(change).into()) };
         let store = &self.app.store;
-        let whose = store.identity_of(&subject).await?;
-        let change = store
-            .revoke(&Actor::from(by), &Subject::Identity(whose.clone()), role, environment)
-            .await?;
-        Ok(cards::revoked(&whose, role, environment, matches!(change, Change::Made(_))))
+        Ok(change_role(store, &Actor::from(by), change, role, &who.parse()?, environment).await?)
     }
 
     /// Shows the speaker's own code, or joins the account behind a code to the speaker: asked
@@ -69,16 +79,16 @@ impl Bot {
     }
 }
 
-/// Both arguments, or how to say them.
-fn said(verb: &str, role: Option<Role>, who: Option<&str>) -> Result<(Role, Subject), Refusal> {
-    match (role, who) {
-        (Some(role), Some(who)) => Ok((role, who.parse()?)),
-        _ => Err(Refusal::new(
-            RefusalKind::Usage,
-            format!(
-                "Say which role and whose: `{verb} operator slack:T0123:U0456`, or the code that \
-                 `whoami` shows them instead of the account."
-            ),
-        )),
-    }
+fn role_usage(change: RoleChange) -> Refusal {
+    let verb = match change {
+        RoleChange::Grant => "grant",
+        RoleChange::Revoke => "revoke",
+    };
+    Refusal::new(
+        RefusalKind::Usage,
+        format!(
+            "Say which role and whose: `{verb} operator slack:T0123:U0456`, or the code that \
+             `whoami` shows them instead of the account."
+        ),
+    )
 }

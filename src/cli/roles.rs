@@ -7,12 +7,12 @@ use super::{CliError, SUCCESS, say, style_of_stdout};
 use crate::{
     access::Role,
     app::App,
-    bot::cards,
+    bot::people::{RoleChange, change_role},
     clock::Clock,
     config::Config,
     format,
     people::console_user,
-    store::{Actor, Change, Subject},
+    store::{Actor, Subject},
 };
 
 /// What can be done with roles.
@@ -41,24 +41,15 @@ pub(super) struct Binding {
 
 pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError> {
     let app = App::build(config, Clock::system()).await?;
-    let store = &app.store;
-    let actor = Actor::Person { identity: console_user(), principal: None };
-    let done = match command {
+    let (change, Binding { role, user, environment }) = match command {
+        Command::Grant(binding) => (RoleChange::Grant, binding),
+        Command::Revoke(binding) => (RoleChange::Revoke, binding),
         Command::List => return list(&app).await,
-        Command::Grant(Binding { role, user, environment }) => {
-            let place = environment.as_deref();
-            let change = store.grant(&actor, &Subject::Identity(user.clone()), role, place).await;
-            change
-                .map(|change| cards::granted(&user, role, place, matches!(change, Change::Made(_))))
-        }
-        Command::Revoke(Binding { role, user, environment }) => {
-            let place = environment.as_deref();
-            let change = store.revoke(&actor, &Subject::Identity(user.clone()), role, place).await;
-            change
-                .map(|change| cards::revoked(&user, role, place, matches!(change, Change::Made(_))))
-        }
     };
-    say(&chat::text(&done?, style_of_stdout()));
+    let actor = Actor::Person { identity: console_user(), principal: None };
+    let who = Subject::Identity(user);
+    let card = change_role(&app.store, &actor, change, role, &who, environment.as_deref()).await?;
+    say(&chat::text(&card, style_of_stdout()));
     Ok(SUCCESS)
 }
 

@@ -95,7 +95,7 @@ async fn a_stranger_gets_a_code_and_with_it_a_role_and_then_an_answer() {
         let command = card.split('`').nth(1).unwrap().to_owned();
         assert!(command.starts_with("grant viewer "), "{card}");
         let granted = room.says(ANA, &command).await.unwrap();
-        assert_eq!(granted.title, format!("{BEN} is Viewer everywhere"));
+        assert_eq!(granted.title, format!("{BEN} is now Viewer everywhere"));
         let card = room.says(BEN, "cpu of web-1").await.unwrap();
         assert!(card.title.contains("42 %"), "{}", card.title);
     })

@@ -1,4 +1,4 @@
-//! How hosts are, at a glance.
+//! How the hosts are: one in full, or the fleet with those first that need a look.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
