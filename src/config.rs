@@ -413,7 +413,7 @@ mod tests {
                 "access.console_role` is `king`, but it must be one of guest",
             ),
             ("[metrics]\nsample_interval = 5", "is the number `5`, but it must be text in quotes"),
-            ("rubbish = [", "line 1, column 12: invalid array"),
+            ("rubbish = [", "at line 1, column 12: invalid array: expected"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

@@ -30,8 +30,15 @@ const SIGNALS: [(&str, &str); 9] = [
     ("uptime", "node_time_seconds - node_boot_time_seconds"),
 ];
 
-/// The expression over the last half hour, looked at as often as `query` looks.
+/// The expression over the last half hour, looked at as often as `query` looks; a bare metric is
+/// looked at where it was scraped.
 fn over(stat: &str, expression: &str, query: &str) -> String {
+    if expression == "node_load1" && stat != "current" {
+        return match stat {
+            "p95" => "quantile_over_time(0.95, node_load1[30m])".to_owned(),
+            _ => format!("{stat}_over_time(node_load1[30m])"),
+        };
+    }
     let step =
         query.split("[30m:").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
     match stat {

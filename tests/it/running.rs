@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{bot::Smartcloudops, peers};
+use crate::support::{
+    bot::Smartcloudops,
+    peers,
+    scripted::{Script, Scripted},
+};
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
@@ -128,6 +132,27 @@ fn a_piped_conversation_is_answered_line_by_line() {
     assert_eq!(titles[1], "▲ I did not understand that");
     assert_eq!(titles[2], "▲ I did not understand that");
     assert!(titles[3].starts_with("Uptime of "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_picture_cannot_be_saved_is_shown_without_it() {
+    let prometheus = Scripted::start(Script::Number("42")).await;
+    let bot = Smartcloudops::asking(&prometheus.url);
+    let data = bot.directory().join(".local/share/smartcloudops");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("pictures"), "a file where a folder should be").unwrap();
+    let mut child = bot
+        .command(&["chat"])
+        .env("XDG_DATA_HOME", bot.directory().join(".local/share"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"memory of web-1 last 1h\nwhoami\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("42 %") && text.contains("picture could not be saved"), "{text}");
+    assert!(text.contains("You are Admin"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use promql_parser::parser::{Expr, ParenExpr};
+use promql_parser::parser::{Expr, MatrixSelector, ParenExpr};
 
 use super::tree::{for_each_mut, parse};
 use crate::metrics::{Signal, Stat, Window};
@@ -106,7 +106,11 @@ pub fn over_window(signal: Signal, stat: Stat, window: &Window, settings: &Setti
     let inner = expression(signal, settings);
     let inner = with_rate_window(inner, settings.rate_window.max(step));
     for_each_mut(&mut whole, &mut |node| {
-        if let Expr::Subquery(subquery) = node {
+        // Every sample of a series as it was scraped; only what is computed has to be looked at in
+        // steps.
+        if let (Expr::Subquery(_), Expr::VectorSelector(vs)) = (&*node, &inner) {
+            *node = Expr::MatrixSelector(MatrixSelector { vs: vs.clone(), range });
+        } else if let Expr::Subquery(subquery) = node {
             *subquery.expr = Expr::Paren(ParenExpr { expr: Box::new(inner.clone()) });
             (subquery.range, subquery.step) = (range, Some(step));
         }
