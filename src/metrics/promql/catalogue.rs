@@ -106,9 +106,11 @@ pub fn over_window(signal: Signal, stat: Stat, window: &Window, settings: &Setti
     let inner = expression(signal, settings);
     let inner = with_rate_window(inner, settings.rate_window.max(step));
     for_each_mut(&mut whole, &mut |node| {
-        // Every sample of a series as it was scraped; only what is computed has to be looked at in
-        // steps.
-        if let (Expr::Subquery(_), Expr::VectorSelector(vs)) = (&*node, &inner) {
+        // A bare series gives every sample as it was scraped; what is computed has to be looked at
+        // in steps, and so has a window that may hold no sample.
+        if let (Expr::Subquery(_), Expr::VectorSelector(vs)) = (&*node, &inner)
+            && range >= settings.scrape_interval * 4
+        {
             *node = Expr::MatrixSelector(MatrixSelector { vs: vs.clone(), range });
         } else if let Expr::Subquery(subquery) = node {
             *subquery.expr = Expr::Paren(ParenExpr { expr: Box::new(inner.clone()) });
@@ -156,10 +158,8 @@ mod tests {
             "avg_over_time((100 * (1 - avg without (cpu, mode) \
              (rate(node_cpu_seconds_total{mode=\"idle\"}[5m]))))[30m:15s])"
         );
-        assert_eq!(
-            ask(Signal::Load, Stat::P95, "7d"),
-            "quantile_over_time(0.95, (node_load1)[1w:10m])"
-        );
+        assert_eq!(ask(Signal::Load, Stat::P95, "7d"), "quantile_over_time(0.95, node_load1[1w])");
+        assert!(ask(Signal::Memory, Stat::P95, "7d").ends_with(")[1w:10m])"));
         assert_eq!(ask(Signal::Load, Stat::Current, "7d"), "node_load1");
         assert!(ask(Signal::NetworkIn, Stat::Max, "30d").contains("[30m]"), "rates cover the step");
         assert_eq!(ask(Signal::Load, Stat::Min, "5s"), "min_over_time((node_load1)[5s:5s])");
