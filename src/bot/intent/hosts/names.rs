@@ -147,8 +147,7 @@ pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
             return None;
         }
     }
-    names.iter_mut().for_each(|name| name.push_str(after));
-    Some(names)
+    Some(names.into_iter().map(|name| name + after).collect())
 }
 
 /// Whether a word that is no host has the shape of one.

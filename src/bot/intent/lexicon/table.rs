@@ -127,7 +127,7 @@ pub(super) const WORDS: &[(Word, &str)] = &[
         Word::Alert,
         "alert alerts alarm alarms outage outages page pages problems problem issue issues",
     ),
-    (Word::Broken, "broken break broke failing breaking firing burning fire"),
+    (Word::Broken, "broken failing breaking firing burning fire"),
     (Word::Open, "open active ongoing unresolved outstanding unacknowledged opened"),
     (Word::Acked, "acknowledged acked"),
     (Word::Closed, "resolved closed fixed past's"),
