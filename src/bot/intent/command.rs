@@ -212,7 +212,6 @@ fn is_empty(token: &Token<'_>) -> bool {
             | "thx"
             | "right"
             | "away"
-            | "for"
             | "me"
             | "us"
             | "a"
@@ -233,11 +232,10 @@ fn is_empty(token: &Token<'_>) -> bool {
             | "mate"
             | "real"
             | "quick"
-            | "up"
             | "named"
             | "called"
             | "to"
-    ) && token.text != "up"
+    )
 }
 
 /// A service or group name: what a unit file may be called.

@@ -104,9 +104,7 @@ fn request(
 fn names_something(intent: &Intent) -> bool {
     match intent {
         Intent::Remediate { service, group, .. } => service.is_some() || group.is_some(),
-        Intent::Grant { role, user, .. } | Intent::Revoke { role, user, .. } => {
-            role.is_some() || user.is_some()
-        }
+        Intent::Grant { user, .. } | Intent::Revoke { user, .. } => user.is_some(),
         _ => !intent.hosts().is_empty(),
     }
 }

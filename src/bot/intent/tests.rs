@@ -150,6 +150,11 @@ fn whatever_acts_does_not_act_edited_overheard_quoted_pasted_or_asked() {
             format!("maybe {bare}"),
             format!("I want to {bare}"),
             format!("{bare}{}", " ".repeat(1_100)),
+            format!("• {bare}"),
+            format!("// {bare}"),
+            format!("✅ {bare}"),
+            format!("$ {bare}"),
+            format!("Re: {bare}"),
         ] {
             let found = read(&other);
             assert!(!acts(&found.intent), "{other:?} → {found:?}");
@@ -167,6 +172,18 @@ fn whatever_acts_does_not_act_edited_overheard_quoted_pasted_or_asked() {
                 assert!(!acts(&found.intent) || found.usage.is_some(), "{other:?} → {found:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_was_left_out_is_said() {
+    for (text, note) in [
+        ("cpu on web-1 frobnicated", "I left out `frobnicated`, which I do not know."),
+        ("disk /data on db-1", "This is every file system, not only `/data`."),
+        ("disk over 80%", "I do not filter by a value: this is every host."),
+        ("cpu on web-1 an hour ago", "I took the time from then until now, not that moment."),
+    ] {
+        assert_eq!(read(text).notes, [note], "{text}");
     }
 }
 
@@ -226,6 +243,24 @@ fn what_is_missing_is_said_with_an_example() {
         "free disk",
         "metric cpu window=5x",
         "metric cpu --frobnicate",
+        "cpu on web-1 at 9am",
+        "cpu on web-1 from 9 to 10",
+        "cpu on web-1 next week",
+        "cpu on web-1 tomorrow",
+        "cpu on web-1 last 0 minutes",
+        "cpu on web-1 last 99999 days",
+        "reboot web-1 action=stop",
+        "reboot web-1 count=5",
+        "reboot web-1 limit=1",
+        "scale web to 6 host=web-1",
+        "scale web count=6 delta=2",
+        "scale group=web count=6 action=reboot",
+        "remediate action=reboot host=web-1 action=stop",
+        "approve 7F3K, 9A2B",
+        "metric cpu limit=-1",
+        "metric cpu window=abc",
+        "metric cpu stat=foo",
+        "metric cpu hosst=web-1",
     ] {
         assert!(read(text).usage.is_some(), "{text}");
     }

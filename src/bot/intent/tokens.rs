@@ -89,7 +89,8 @@ impl Text {
         text.pasted = text.lower.trim_start().starts_with(|first: char| {
             !first.is_alphanumeric() && !matches!(first, '@' | '"' | '\'' | '`')
         });
-        text.joke = text.folded.chars().any(is_a_face);
+        text.joke = text.folded.chars().any(is_a_face)
+            || [";)", ";-)"].iter().any(|wink| text.folded.contains(wink));
         text.code = text.lower.contains("```");
         text
     }

@@ -147,10 +147,7 @@ pub(in crate::bot::intent) fn expand(text: &str) -> Option<Vec<String>> {
             return None;
         }
     }
-    for name in &mut names {
-        name.push_str(after);
-    }
-    Some(names)
+    Some(names.into_iter().map(|name| name + after).collect())
 }
 
 /// Whether a word that is no host has the shape of one.
