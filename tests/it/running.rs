@@ -127,7 +127,7 @@ fn a_piped_conversation_is_answered_line_by_line() {
     assert_eq!(titles[0], "You are Admin");
     assert_eq!(titles[1], "▲ I did not understand that");
     assert_eq!(titles[2], "▲ I did not understand that");
-    assert!(titles[3].starts_with("Uptime now"), "{text}");
+    assert!(titles[3].starts_with("Uptime of "), "{text}");
 }
 
 #[test]
