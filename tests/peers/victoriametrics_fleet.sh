@@ -8,7 +8,7 @@ directory=$1 fleet=$2
 mkdir -p "$directory"
 # By default answers leave out the newest 30 s, and memory for 60 % of the machine is reserved.
 url=$(serve "$directory" /health victoria-metrics -storageDataPath="$directory/data" -retentionPeriod=12 \
-  -search.latencyOffset=0s -memory.allowedBytes=512MB \
+  -search.latencyOffset=0s -search.disableCache -memory.allowedBytes=512MB \
   -httpListenAddr='127.0.0.1:{port}' -loggerLevel=WARN)
 for file in "$fleet"/*.om; do
   # OpenMetrics counts seconds, VictoriaMetrics milliseconds.

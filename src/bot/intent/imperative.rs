@@ -126,7 +126,7 @@ pub(super) fn mistyped_opening(tokens: &[Token<'_>]) -> Option<Opening> {
     let token = tokens.get(at)?;
     // "restarts" and "approved" are words of their own,
     // and a look-alike letter is no slip at all.
-    if !token.text.is_ascii()
+    if !token.text.bytes().all(|byte| byte.is_ascii_lowercase())
         || token.word.is_some()
         || token.quoted
         || token.text.len() < 5
@@ -323,6 +323,7 @@ pub(super) fn objection(
                 "on" | "at" | "in" | "by" | "needs" | "took" | "fails" | "failed" | "works"
             )
             || token.text.starts_with(':')
+            || marks.question && !is_please(token.text)
     });
     if goes_on && opening.verb == Verb::Approve {
         return Some("it goes on like a sentence; say no more than the code and a reason");
