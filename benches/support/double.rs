@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Query, State},
+    extract::{RawQuery, State},
     http::header,
     response::{IntoResponse, Response},
     routing::get,
@@ -98,7 +98,7 @@ impl Prepared {
     fn new() -> Self {
         let uname = |host: usize| {
             format!(
-                r#""__name__":"node_uname_info","domainname":"(none)","machine":"x86_64","nodename":"{}","release":"6.12.0-1-amd64","sysname":"Linux","version":"#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1","#,
+                r#""__name__":"node_uname_info","domainname":"(none)","machine":"x86_64","nodename":"{}","release":"6.12.0-1-amd64","sysname":"Linux","version":"1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1","#,
                 name(host)
             )
         };
@@ -161,11 +161,11 @@ fn vector<const KINDS: usize>(
     compressed.finish().unwrap()
 }
 
-async fn query(
-    State(prepared): State<Arc<Prepared>>,
-    Query(parameters): Query<BTreeMap<String, String>>,
-) -> Response {
-    let query = parameters.get("query").cloned().unwrap_or_default();
+async fn query(State(prepared): State<Arc<Prepared>>, RawQuery(parameters): RawQuery) -> Response {
+    let parameters = parameters.unwrap_or_default();
+    let query = url::form_urlencoded::parse(parameters.as_bytes())
+        .find_map(|(name, value)| (name == "query").then(|| value.into_owned()))
+        .unwrap_or_default();
     let answer = prepared.answers.iter().find(|(part, _)| query.contains(part));
     let body = answer.map(|(_, body)| body.clone()).unwrap_or_default();
     *prepared.asked.lock().unwrap().entry(query).or_default() += 1;
