@@ -17,6 +17,8 @@ use crate::{
 
 /// Batches that wait to be stored.
 const WAITING: usize = 8;
+/// Stored samples taken in at once: a day of them in one piece would be most of the memory in use.
+const PAGE: u32 = 500;
 
 /// Samples and stores until told to stop; with a Prometheus there is nothing to do but wait.
 pub async fn run(app: Arc<App>, shutdown: CancellationToken) {
@@ -42,16 +44,22 @@ pub(crate) async fn restore(
     keep: &Window,
     clock: &Clock,
 ) -> Result<(), StoreError> {
-    let rows = store.samples_since(&name(host), oldest(keep, clock)).await?;
-    let samples = rows.iter().filter_map(|row| match Sample::from_row(&row.values) {
-        Ok(sample) => Some(sample),
-        Err(error) => {
-            tracing::warn!(%error, "a stored sample was left out");
-            None
+    let name = name(host);
+    let mut since = oldest(keep, clock);
+    loop {
+        let rows = store.samples_since(&name, since, PAGE).await?;
+        host.restore(rows.iter().filter_map(|row| match Sample::from_row(&row.values) {
+            Ok(sample) => Some(sample),
+            Err(error) => {
+                tracing::warn!(%error, "a stored sample was left out");
+                None
+            }
+        }));
+        match rows.last() {
+            Some(last) if rows.len() == PAGE as usize => since = last.at_ms.saturating_add(1),
+            _ => return Ok(()),
         }
-    });
-    host.restore(samples);
-    Ok(())
+    }
 }
 
 async fn save(app: &App, host: &HostMetrics, batch: &[Sample]) {

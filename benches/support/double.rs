@@ -14,7 +14,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{Query, State},
+    extract::{RawQuery, State},
     http::header,
     response::{IntoResponse, Response},
     routing::get,
@@ -98,7 +98,7 @@ impl Prepared {
     fn new() -> Self {
         let uname = |host: usize| {
             format!(
-                r#""__name__":"node_uname_info","domainname":"(none)","machine":"x86_64","nodename":"{}","release":"6.12.0-1-amd64","sysname":"Linux","version":"#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1","#,
+                r#""__name__":"node_uname_info","domainname":"(none)","machine":"x86_64","nodename":"{}","release":"6.12.0-1-amd64","sysname":"Linux","version":"1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1","#,
                 name(host)
             )
         };
@@ -108,14 +108,14 @@ impl Prepared {
         let disks = [mount("/", "sda1"), mount("/var/lib/data", "sdb1")];
         let some = |seed: usize| move |host: usize| ((host * 7919 + seed) % 8000) as f64 / 100.0;
         let mut answers = vec![
-            ("node_uname_info", vector([uname], |_| 1.0)),
-            ("node_cpu_seconds_total", vector([|_| String::new()], some(1))),
-            ("node_memory_MemAvailable", vector([|_| String::new()], some(2))),
-            ("node_load1", vector([|_| r#""__name__":"node_load1","#.to_owned()], some(4))),
-            ("node_boot_time", vector([|_| String::new()], |host| 86_400.0 + host as f64 / 7.0)),
-            ("up", vector([|_| r#""__name__":"up","#.to_owned()], |_| 1.0)),
+            ("node_uname_info", vector(&[uname], |_| 1.0)),
+            ("node_cpu_seconds_total", vector(&[|_| String::new()], some(1))),
+            ("node_memory_MemAvailable", vector(&[|_| String::new()], some(2))),
+            ("node_load1", vector(&[|_| r#""__name__":"node_load1","#.to_owned()], some(4))),
+            ("node_boot_time", vector(&[|_| String::new()], |host| 86_400.0 + host as f64 / 7.0)),
+            ("up", vector(&[|_| r#""__name__":"up","#.to_owned()], |_| 1.0)),
         ];
-        let disks = vector(disks.map(|labels| move |_: usize| labels.clone()), some(3));
+        let disks = vector(&disks.map(|labels| move |_: usize| labels.clone()), some(3));
         answers.insert(0, ("node_filesystem_avail", disks));
         Self { answers, asked: Mutex::default() }
     }
@@ -132,13 +132,13 @@ fn role(host: usize) -> &'static str {
 
 /// One series of each kind for each host, as Prometheus writes it.
 fn vector<const KINDS: usize>(
-    labels: [impl Fn(usize) -> String; KINDS],
+    labels: &[impl Fn(usize) -> String; KINDS],
     value: impl Fn(usize) -> f64,
 ) -> Vec<u8> {
     let mut json = r#"{"status":"success","data":{"resultType":"vector","result":["#.to_owned();
     for host in 0..HOSTS {
         let environment = if host % 10 == 0 { "staging" } else { "prod" };
-        for labels in &labels {
+        for labels in labels {
             if !json.ends_with('[') {
                 json.push(',');
             }
@@ -161,11 +161,11 @@ fn vector<const KINDS: usize>(
     compressed.finish().unwrap()
 }
 
-async fn query(
-    State(prepared): State<Arc<Prepared>>,
-    Query(parameters): Query<BTreeMap<String, String>>,
-) -> Response {
-    let query = parameters.get("query").cloned().unwrap_or_default();
+async fn query(State(prepared): State<Arc<Prepared>>, RawQuery(parameters): RawQuery) -> Response {
+    let parameters = parameters.unwrap_or_default();
+    let query = url::form_urlencoded::parse(parameters.as_bytes())
+        .find_map(|(name, value)| (name == "query").then(|| value.into_owned()))
+        .unwrap_or_default();
     let answer = prepared.answers.iter().find(|(part, _)| query.contains(part));
     let body = answer.map(|(_, body)| body.clone()).unwrap_or_default();
     *prepared.asked.lock().unwrap().entry(query).or_default() += 1;

@@ -36,13 +36,14 @@ impl Store {
         })
     }
 
-    /// The samples of this host from this moment on, oldest first.
-    pub async fn samples_since(&self, host: &str, since_ms: i64) -> Result<Vec<Sample>> {
+    /// The samples of this host from this moment on, oldest first and at most `most` of them.
+    pub async fn samples_since(&self, host: &str, since_ms: i64, most: u32) -> Result<Vec<Sample>> {
         let rows = sqlx::query(
-            "SELECT at, readings FROM samples WHERE host = $1 AND at >= $2 ORDER BY at",
+            "SELECT at, readings FROM samples WHERE host = $1 AND at >= $2 ORDER BY at LIMIT $3",
         )
         .bind(key(host).into_owned())
         .bind(since_ms)
+        .bind(i64::from(most))
         .fetch_all(&self.inner.pool)
         .await?;
         rows.iter()

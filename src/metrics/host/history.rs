@@ -68,9 +68,22 @@ impl History {
         }
     }
 
-    /// Takes stored samples in, in any order, beside those it already has.
+    /// Takes stored samples in, in any order, beside those it already has. In order and newer than
+    /// those, they cost no memory on the way.
     pub fn restore(&mut self, samples: impl IntoIterator<Item = Sample>) {
-        let mut all: Vec<Sample> = self.samples().chain(samples).collect();
+        let mut late = Vec::new();
+        for sample in samples {
+            let at = sample.at.timestamp_millis();
+            if self.times.back().is_none_or(|newest| *newest < at) {
+                self.push(&sample);
+            } else {
+                late.push(sample);
+            }
+        }
+        if late.is_empty() {
+            return;
+        }
+        let mut all: Vec<Sample> = self.samples().chain(late).collect();
         all.sort_by_key(|sample| sample.at);
         all.dedup_by_key(|sample| sample.at.timestamp_millis());
         let newest = all.len().saturating_sub(Self::MAX_TICKS);

@@ -104,6 +104,15 @@ fn stored_samples_come_before_those_already_taken() {
 }
 
 #[test]
+fn stored_samples_are_taken_in_page_by_page() {
+    let mut history = with([]);
+    history.restore([cpu(5, 1.0), cpu(10, 2.0)]);
+    history.restore([cpu(15, 3.0), cpu(15, 9.0), cpu(20, 4.0)]);
+    assert_eq!((history.len(), history.first(), history.last()), (4, Some(at(5)), Some(at(20))));
+    assert_eq!(one(&history, Stat::Max, 100, 100), Some(4.0));
+}
+
+#[test]
 fn a_clock_set_back_forgets_the_future() {
     let history = with([cpu(0, 1.0), cpu(1000, 2.0), cpu(500, 3.0)]);
     assert_eq!((history.len(), history.last()), (2, Some(at(500))));
