@@ -229,7 +229,7 @@ fn what_the_map_names_exists() {
 fn no_file_is_longer_than_can_be_read() {
     let long: Vec<_> = sources()
         .into_iter()
-        .filter(|source| source.lines > 500)
+        .filter(|source| source.lines > 500 && !source.path.ends_with("tests.rs"))
         .map(|source| format!("{}: {} lines", source.path, source.lines))
         .collect();
     assert!(long.is_empty(), "{long:#?}");

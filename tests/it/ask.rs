@@ -141,7 +141,9 @@ fn victoriametrics_gives_its_numbers_and_for_gauges_the_same() {
             let at = evidence["at"].as_str().unwrap();
             let query = over(stat, expression);
             assert_equal(&ours(evidence), &theirs(&victoria, &query, at), &question);
-            if stat == "current" && !expression.contains("rate(") {
+            // Samples are a minute apart; at that very second the two disagree about which is newest.
+            let between = !at.ends_with(":00Z");
+            if between && stat == "current" && !expression.contains("rate(") {
                 assert_equal(&ours(evidence), &theirs(&prometheus, &query, at), &question);
             }
         }
