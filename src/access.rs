@@ -244,6 +244,8 @@ pub enum RefusalKind {
     Usage,
     /// The metrics source could not be asked; not the person's mistake.
     MetricsUnavailable,
+    /// The database could not be asked; not the person's mistake either.
+    DatabaseUnavailable,
 }
 
 impl RefusalKind {
@@ -260,7 +262,13 @@ impl RefusalKind {
             Self::NotAvailable => "not_available",
             Self::Usage => "usage",
             Self::MetricsUnavailable => "metrics_unavailable",
+            Self::DatabaseUnavailable => "database_unavailable",
         }
+    }
+
+    /// Whether something the bot needs did not answer: nothing was refused, and asking later helps.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::MetricsUnavailable | Self::DatabaseUnavailable)
     }
 }
 

@@ -97,10 +97,17 @@ pub enum Failure {
     Metrics(#[from] MetricsError),
     /// The database did not answer.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A picture could not be drawn.
     #[error(transparent)]
     Chart(#[from] crate::chart::ChartError),
+}
+
+impl Reply {
+    /// Says why there is no answer.
+    pub fn refused(intent: Intent, refusal: Refusal) -> Self {
+        Self { intent, card: cards::refusal(&refusal), outcome: Err(refusal) }
+    }
 }
 
 impl Bot {
@@ -235,12 +242,22 @@ impl Bot {
             Failure::Store(error) => {
                 self.app.meters.store_failures.inc();
                 tracing::error!(%error, "the database did not answer");
-                Refusal::new(RefusalKind::NotAvailable, error.to_string())
+                cards::database_unavailable(&error)
             }
             Failure::Chart(error) => {
                 tracing::error!(%error, "a picture could not be drawn");
                 Refusal::new(RefusalKind::NotAvailable, error.to_string())
             }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    /// What was decided next to the data is a refusal like any other, and no failure.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Store(error),
         }
     }
 }

@@ -21,14 +21,12 @@ use crate::{
     access::{Refusal, RefusalKind},
     bot::intent::{Intent, UnknownHost},
     metrics::{Fleet, MetricsError},
+    store::StoreError,
 };
 
 /// A refusal as people see it.
 pub fn refusal(refusal: &Refusal) -> Card {
-    let tone = match refusal.kind {
-        RefusalKind::MetricsUnavailable => Tone::Bad,
-        _ => Tone::Warning,
-    };
+    let tone = if refusal.kind.is_outage() { Tone::Bad } else { Tone::Warning };
     let (title, rest) = first_sentence(&refusal.message);
     let card = Card::titled(title).tone(tone);
     if rest.is_empty() { card } else { card.line(rest) }
@@ -60,6 +58,11 @@ pub(super) fn metrics_unavailable(error: &MetricsError, now: DateTime<Tz>) -> Re
         RefusalKind::MetricsUnavailable,
         format!("It is {} and {error}", now.format("%H:%M")),
     )
+}
+
+/// The database did not answer. What it says about itself is a whole sentence, with the remedy.
+pub fn database_unavailable(error: &StoreError) -> Refusal {
+    Refusal::new(RefusalKind::DatabaseUnavailable, error.to_string())
 }
 
 /// A part of the product that does not exist yet.

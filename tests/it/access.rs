@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::bot::{Smartcloudops, answered, json as printed, refused};
+use crate::support::{
+    bot::{Smartcloudops, answered, json as printed, refused},
+    database::on_sqlite,
+    scripted::{Script, Scripted},
+};
 
 const ANA: &str = "slack:T1:UANA";
 
@@ -155,4 +159,59 @@ fn every_change_of_access_is_in_the_audit() {
 
 fn console_host() -> String {
     whoami::hostname().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_given_or_taken_is_refused_with_its_own_kind() {
+    on_sqlite(async |database| {
+        let bot = Smartcloudops::configured(&format!("[store]\nurl = \"{}\"\n", database.url));
+        grant(&bot, "admin", ANA, &[]);
+        let code = code_of(&bot, "slack:T1:UBEN");
+        database.meddle("UPDATE link_codes SET expires_at = 0").await;
+        for (question, kind) in [
+            ("grant viewer ABCD1234", "not_found"),
+            (&*format!("grant viewer {code}"), "expired"),
+            ("revoke admin slack:T1:UANA", "not_permitted"),
+            ("revoke viewer slack:T1:UNOBODY", "unknown_user"),
+        ] {
+            let refusal = refused(&bot.ask(question), 3);
+            assert_eq!(refusal["kind"], kind, "{question}: {refusal}");
+        }
+        for account in [ANA, "slack:T1:UNOBODY"] {
+            let output = bot.run(&["roles", "revoke", "admin", account]);
+            assert_eq!(output.status.code(), Some(3), "{output:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_fails_is_an_outage_and_no_refusal() {
+    let prometheus = Scripted::start(Script::Number("42")).await;
+    on_sqlite(async |database| {
+        let settings = format!(
+            "[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \"{}\"\n",
+            database.url, prometheus.url
+        );
+        let bot = Smartcloudops::configured(&settings);
+        database.meddle("ALTER TABLE identities RENAME TO away").await;
+        let output = bot.ask("cpu");
+        let refusal = refused(&output, 4);
+        assert_eq!(refusal["kind"], "database_unavailable", "{refusal}");
+        assert_eq!(printed(&output)["intent"]["name"], "metric");
+    })
+    .await;
+    let away = "[store]\nurl = \"postgres://ana@127.0.0.1:1/bot?sslmode=disable\"\n";
+    let bot = Smartcloudops::configured(away);
+    let output = bot.ask("cpu of web-1");
+    let refusal = refused(&output, 4);
+    assert_eq!(refusal["kind"], "database_unavailable", "{refusal}");
+    assert_eq!(printed(&output)["intent"]["args"]["hosts"], json!(["web-1"]));
+    assert_eq!(bot.run(&["ask", "cpu"]).status.code(), Some(4));
+}
+
+/// The link code that somebody unknown is told.
+fn code_of(bot: &Smartcloudops, who: &str) -> String {
+    let text = answered(&bot.ask_as(who, "link"))["text"].as_str().unwrap().to_owned();
+    text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
 }

@@ -103,6 +103,17 @@ async fn a_stranger_gets_a_code_and_with_it_a_role_and_then_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_grant_is_no_failure_of_the_database() {
+    in_a_room(async |_, room| {
+        room.knows(ANA, Role::Admin).await;
+        let card = read(&room.says(ANA, "grant viewer ABCD1234").await.unwrap());
+        assert!(card.contains("I know no such link code"), "{card}");
+        assert_eq!(room.app.meters.store_failures.get(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_slack_could_not_take_is_kept_and_posted_once() {
     let failures: [(fn() -> ChatError, TimeDelta); 2] = [
         (
