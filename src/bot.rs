@@ -10,14 +10,14 @@ mod scope;
 
 use std::{sync::Arc, time::Instant};
 
-use chat::{Card, Inbound, Origin};
+use chat::{Card, Inbound, Origin, UserRef};
 use serde::Serialize;
 
 use crate::{
-    access::{Permission, Principal, Refusal, RefusalKind},
+    access::{Permission, Principal, PrincipalId, Refusal, RefusalKind},
     app::App,
     metrics::{Fleet, MetricsError, Unit},
-    store::StoreError,
+    store::{Actor, StoreError},
 };
 use ask::Asking;
 use intent::{Intent, Interpretation, interpret};
@@ -27,6 +27,8 @@ use people::RoleChange::{Grant, Revoke};
 #[derive(Clone)]
 pub struct Bot {
     app: Arc<App>,
+    /// The operating-system user who speaks in other people's names.
+    via: Option<UserRef>,
 }
 
 /// Everything that came of one event.
@@ -113,7 +115,14 @@ impl Reply {
 impl Bot {
     /// A bot of these parts.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self { app, via: None }
+    }
+
+    /// The same bot, whose events were all typed by this operating-system user, whoever they name
+    /// as the speaker. The audit says so.
+    #[must_use]
+    pub fn typed_by(self, user: UserRef) -> Self {
+        Self { via: Some(user), ..self }
     }
 
     /// The parts it is made of.
@@ -213,13 +222,22 @@ impl Bot {
         Ok(answer)
     }
 
+    /// Whoever speaks from this account, as the audit names them.
+    fn actor(&self, identity: &UserRef, principal: Option<&PrincipalId>) -> Actor {
+        let (identity, principal) = (identity.clone(), principal.cloned());
+        match &self.via {
+            Some(via) if *via != identity => {
+                Actor::Through { identity, principal, via: via.clone() }
+            }
+            _ => Actor::Person { identity, principal },
+        }
+    }
+
     /// The operating-system user at the console has the configured role without a grant.
     fn with_console_role(&self, mut principal: Principal) -> Principal {
         if principal.identity == crate::people::console_user() {
-            let id = principal
-                .id
-                .clone()
-                .unwrap_or_else(|| crate::access::PrincipalId(principal.identity.to_string()));
+            let id =
+                principal.id.clone().unwrap_or_else(|| PrincipalId(principal.identity.to_string()));
             principal.bindings.push(crate::access::RoleBinding {
                 principal: id.clone(),
                 role: self.app.config.access.console_role,

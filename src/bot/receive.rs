@@ -16,8 +16,8 @@ use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
 use crate::{
     access::{Permission, RefusalKind},
     store::{
-        Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded,
-        Reply as StoredReply, Speaker, StoreError, Turn,
+        AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded, Reply as StoredReply,
+        Speaker, StoreError, Turn,
     },
 };
 
@@ -257,7 +257,7 @@ impl Bot {
             ],
             audit: vec![AuditEvent {
                 at: now,
-                actor: Actor::Person { identity: event.from.clone(), principal: None },
+                actor: self.actor(&event.from, None),
                 action: "ask".to_owned(),
                 subject: reply.intent.name().to_owned(),
                 detail: serde_json::json!({ "event": event.id, "hosts": reply.intent.hosts() }),

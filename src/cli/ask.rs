@@ -83,7 +83,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliE
     };
     event.id = app.store.new_id();
     event.message.message.clone_from(&event.id);
-    let bot = Bot::new(app.clone());
+    let bot = Bot::new(app.clone()).typed_by(console_user());
     let mut reply = bot.answer(&event, arguments.chart.is_some()).await;
     // The answer stands whether or not it could be noted down.
     if let Err(error) =

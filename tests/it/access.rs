@@ -146,12 +146,7 @@ fn every_change_of_access_is_in_the_audit() {
     answered(&bot.ask(&format!("grant operator {ANA}")));
     let verified = bot.run(&["audit", "verify"]);
     assert!(verified.status.success(), "{verified:?}");
-    let exported = bot.run(&["audit", "export"]);
-    let rows: Vec<serde_json::Value> = String::from_utf8(exported.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let rows = audit(&bot);
     let grants =
         rows.iter().filter(|row| row["action"] == "role.grant" && row["subject"] == ANA).count();
     assert_eq!(grants, 2, "{rows:#?}");
@@ -214,4 +209,29 @@ async fn a_database_that_fails_is_an_outage_and_no_refusal() {
 fn code_of(bot: &Smartcloudops, who: &str) -> String {
     let text = answered(&bot.ask_as(who, "link"))["text"].as_str().unwrap().to_owned();
     text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn the_audit_knows_who_typed_in_the_name_of_somebody_else() {
+    let bot = Smartcloudops::here();
+    grant(&bot, "admin", ANA, &[]);
+    answered(&bot.ask_as(ANA, "grant viewer slack:T1:UBEN"));
+    answered(&bot.ask_as(ANA, "revoke viewer slack:T1:UBEN"));
+    let console = answered(&bot.ask("whoami"))["text"].as_str().unwrap().to_owned();
+    let console = console.split_whitespace().find(|word| word.starts_with("console:")).unwrap();
+    answered(&bot.ask_as(console, "whoami"));
+    let rows = audit(&bot);
+    let forged: Vec<_> = rows.iter().filter(|row| row["detail_json"]["via"] == console).collect();
+    let actions: Vec<_> = forged.iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["role.grant", "ask", "role.revoke", "ask"], "{rows:#?}");
+    assert!(forged.iter().all(|row| row["actor"] == ANA), "{rows:#?}");
+    assert!(bot.run(&["audit", "verify"]).status.success());
+}
+
+fn audit(bot: &Smartcloudops) -> Vec<serde_json::Value> {
+    String::from_utf8(bot.run(&["audit", "export"]).stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
