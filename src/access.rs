@@ -1,6 +1,6 @@
 //! Who may do what: roles, permissions, principals and refusals. Pure.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chat::UserRef;
 use serde::{Deserialize, Serialize};
@@ -211,12 +211,34 @@ impl Principal {
         Err(Refusal::new(
             RefusalKind::NotPermitted,
             format!(
-                "You may not {}{place}: that needs the role {needed}, and you are {role}. An Admin \
+                "You may not {}{place}: that needs the role {needed}, and you are {}. An Admin \
                  can say `grant {} {whose}{place}`.",
                 permission.describe(),
+                self.roles(),
                 needed.as_str(),
             ),
         ))
+    }
+
+    /// What they are, and where: `Viewer`, `Viewer in staging and Operator in prod`.
+    fn roles(&self) -> String {
+        let mut best: BTreeMap<Option<&str>, Role> = BTreeMap::new();
+        for RoleBinding { role, environment, .. } in &self.bindings {
+            let best = best.entry(environment.as_deref()).or_insert(*role);
+            *best = (*best).max(*role);
+        }
+        let everywhere = best.get(&None).copied().unwrap_or(Role::Guest);
+        let limited = best.iter().filter(|(place, role)| place.is_some() && **role > everywhere);
+        let mut roles: Vec<String> = limited
+            .map(|(place, role)| format!("{role} in {}", place.unwrap_or_default()))
+            .collect();
+        if roles.is_empty() {
+            return everywhere.to_string();
+        }
+        if everywhere > Role::Guest {
+            roles.insert(0, format!("{everywhere} everywhere"));
+        }
+        roles.join(" and ")
     }
 }
 
@@ -319,6 +341,26 @@ mod tests {
         assert!(refusal.message.contains("Operator"), "{refusal}");
         assert!(ana.require(Permission::RequestAction, None).is_err());
         assert!(ana.require(Permission::Ask, Some("prod")).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_says_what_they_are_and_where() {
+        for (bindings, wanted) in [
+            (&[][..], "and you are Guest."),
+            (&[(Role::Viewer, Some("staging"))], "and you are Viewer in staging."),
+            (&[(Role::Viewer, None)], "and you are Viewer."),
+            (
+                &[
+                    (Role::Operator, Some("staging")),
+                    (Role::Viewer, None),
+                    (Role::Viewer, Some("x")),
+                ],
+                "and you are Viewer everywhere and Operator in staging.",
+            ),
+        ] {
+            let refusal = person(bindings).require(Permission::RawQuery, Some("prod")).unwrap_err();
+            assert!(refusal.message.contains(wanted), "{refusal}");
+        }
     }
 
     #[test]

@@ -171,7 +171,14 @@ impl Bot {
         let Interpretation { intent, notes, unknown_hosts, usage } = interpretation;
         let principal = self.app.store.principal(&event.from, &event.display_name).await?;
         let principal = self.with_console_role(principal);
-        let hosts = scope::permitted(&principal, &intent, fleet)?;
+        let down = match down {
+            // Where their hosts are is not known now, so neither is what they may.
+            Some(error) if scope::depends_on_the_fleet(&principal, &intent) => {
+                return Err(error.into());
+            }
+            down => down,
+        };
+        let hosts = scope::permitted(&principal, &intent, fleet, &unknown_hosts)?;
         if let Some(usage) = usage {
             return Err(Refusal::new(RefusalKind::Usage, usage).into());
         }
@@ -181,7 +188,8 @@ impl Bot {
             return Err(error.into());
         }
         if let Some(unknown) = unknown_hosts.first() {
-            return Err(cards::unknown_host(unknown, fleet).into());
+            let visible = scope::visible(&principal, fleet);
+            return Err(cards::unknown_host(unknown, fleet, &visible).into());
         }
         let asking = Asking { app: &self.app, fleet, hosts, chart };
         let mut answer = match &intent {
@@ -189,7 +197,9 @@ impl Bot {
             Intent::Forecast { metric, .. } => asking.forecast(*metric).await?,
             Intent::Status { .. } => asking.status().await?,
             Intent::Query { promql } => asking.query(promql).await?,
-            Intent::Help {} => cards::help(principal.best_role(), fleet).into(),
+            Intent::Help {} => {
+                cards::help(principal.best_role(), &scope::visible(&principal, fleet)).into()
+            }
             Intent::Unknown {} => cards::not_understood(principal.best_role()).into(),
             Intent::Whoami {} => cards::whoami(&principal, &event.display_name).into(),
             Intent::Link { code, confirmed } => {

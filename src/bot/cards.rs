@@ -40,16 +40,29 @@ fn first_sentence(text: &str) -> (&str, &str) {
     }
 }
 
-/// There is no such host; these names are near.
-pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet) -> Refusal {
+/// There is no such host; these names are near, of the hosts that the person may see.
+pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet, visible: &Fleet) -> Refusal {
     let remedy = if fleet.hosts().is_empty() {
         "The metrics source knows no hosts at all: `smartcloudops doctor` says why.".to_owned()
-    } else if unknown.nearest.is_empty() {
-        "Say `status` to see the hosts there are.".to_owned()
+    } else if visible.hosts().is_empty() {
+        "There are no hosts where you have a role: `whoami` says where that is.".to_owned()
     } else {
-        format!("The nearest names are {}.", unknown.nearest.join(", "))
+        let nearest = near(unknown, visible);
+        if nearest.is_empty() {
+            "Say `status` to see the hosts there are.".to_owned()
+        } else {
+            format!("The nearest names are {}.", nearest.join(", "))
+        }
     };
     Refusal::new(RefusalKind::UnknownHost, format!("There is no host `{}`. {remedy}", unknown.name))
+}
+
+/// The nearest names, or the nearest of those that may be seen.
+fn near(unknown: &UnknownHost, visible: &Fleet) -> Vec<String> {
+    if unknown.nearest.iter().all(|name| visible.find(name).is_some()) {
+        return unknown.nearest.clone();
+    }
+    visible.nearest(&unknown.name, 3)
 }
 
 /// The metrics source did not answer.

@@ -235,3 +235,40 @@ fn audit(bot: &Smartcloudops) -> Vec<serde_json::Value> {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_in_one_environment_shows_nothing_of_the_others() {
+    let prometheus = Scripted::start(Script::Number("42")).await;
+    let bot = Smartcloudops::asking(&prometheus.url);
+    grant(&bot, "viewer", ANA, &["--environment", "staging"]);
+    let refusal = refused(&bot.ask_as(ANA, "cpu of web-77"), 3);
+    assert_eq!(refusal["kind"], "unknown_host", "{refusal}");
+    let message = refusal["message"].as_str().unwrap();
+    assert!(message.contains("nearest names are web-2."), "{message}");
+    let refusal = refused(&bot.ask_as(ANA, "cpu of web-1"), 3);
+    assert_eq!(refusal["kind"], "not_permitted", "{refusal}");
+    let message = refusal["message"].as_str().unwrap();
+    assert!(message.contains("you are Viewer in staging"), "{message}");
+    let help = answered(&bot.ask_as(ANA, "help"))["text"].as_str().unwrap().to_owned();
+    assert!(help.contains("web-2") && !help.contains("web-1") && !help.contains("db-1"), "{help}");
+    // Where there are no hosts, there are none to name.
+    grant(&bot, "viewer", "slack:T1:UQA", &["--environment", "qa"]);
+    let refusal = refused(&bot.ask_as("slack:T1:UQA", "cpu of web-77"), 3);
+    assert_eq!(refusal["kind"], "unknown_host", "{refusal}");
+    assert!(refusal["message"].as_str().unwrap().contains("whoami"), "{refusal}");
+}
+
+#[test]
+fn a_role_in_one_environment_is_no_refusal_while_the_source_is_away() {
+    let bot = Smartcloudops::asking("http://127.0.0.1:9");
+    grant(&bot, "admin", ANA, &["--environment", "staging"]);
+    for question in ["cpu", "cpu of web-1", "status", "logs web-1"] {
+        let refusal = refused(&bot.ask_as(ANA, question), 4);
+        assert_eq!(refusal["kind"], "metrics_unavailable", "{question}: {refusal}");
+    }
+    // These take the role everywhere, wherever the hosts are.
+    for question in ["query up{job=\"node\"}", "grant viewer slack:T1:UBEN"] {
+        let refusal = refused(&bot.ask_as(ANA, question), 3);
+        assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
+    }
+}
