@@ -196,11 +196,12 @@ impl Principal {
         }
         if !self.is_known() {
             let code = self.link_code.as_deref().unwrap_or("");
+            let role = needed.max(Role::Viewer).as_str();
             return Err(Refusal::new(
                 RefusalKind::UnknownUser,
                 format!(
                     "I do not know you yet, so you may not {}. Ask an Admin to say \
-                     `grant viewer {code}`, or to run `smartcloudops roles grant viewer {}`.",
+                     `grant {role} {code}`, or to run `smartcloudops roles grant {role} {}`.",
                     permission.describe(),
                     self.identity
                 ),
@@ -374,6 +375,9 @@ mod tests {
         let refusal = stranger.require(Permission::Ask, None).unwrap_err();
         assert_eq!(refusal.kind, RefusalKind::UnknownUser);
         assert!(refusal.message.contains("grant viewer K7QF2M"), "{refusal}");
+        let refusal = stranger.require(Permission::RequestAction, None).unwrap_err();
+        assert!(refusal.message.contains("`grant operator K7QF2M`"), "{refusal}");
+        assert!(refusal.message.contains("roles grant operator slack:T1:U9"), "{refusal}");
         assert!(stranger.require(Permission::Introduce, None).is_ok());
     }
 }
