@@ -10,7 +10,7 @@ mod scope;
 
 use std::{sync::Arc, time::Instant};
 
-use chat::{Card, Inbound, Origin, UserRef};
+use chat::{Assurance, Card, Inbound, Origin, UserRef};
 use serde::Serialize;
 
 use crate::{
@@ -171,6 +171,9 @@ impl Bot {
         let Interpretation { intent, notes, unknown_hosts, usage } = interpretation;
         let principal = self.app.store.principal(&event.from, &event.display_name).await?;
         let principal = self.with_console_role(principal);
+        if event.assurance == Assurance::Unproven && !intent.is_harmless() {
+            return Err(cards::unproven(intent.permission()).into());
+        }
         let down = match down {
             // Where their hosts are is not known now, so neither is what they may.
             Some(error) if scope::depends_on_the_fleet(&principal, &intent) => {
@@ -297,6 +300,21 @@ impl From<Card> for Answer {
 }
 
 impl Intent {
+    /// Whether it may be said by somebody of whom the platform proves nothing: it asks, and neither
+    /// changes anything nor shows what only few may see.
+    fn is_harmless(&self) -> bool {
+        match self.permission() {
+            Permission::Introduce => !matches!(self, Self::Link { confirmed: true, .. }),
+            Permission::Ask => true,
+            Permission::ManageIncidents
+            | Permission::ReadLogs
+            | Permission::RawQuery
+            | Permission::RequestAction
+            | Permission::ApproveAction(_)
+            | Permission::ManageAccess => false,
+        }
+    }
+
     /// Whether it can only be answered with numbers.
     fn needs_metrics(&self) -> bool {
         self.permission() == Permission::RawQuery

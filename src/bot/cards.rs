@@ -18,7 +18,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 
 use crate::{
-    access::{Refusal, RefusalKind},
+    access::{Permission, Refusal, RefusalKind},
     bot::intent::{Intent, UnknownHost},
     metrics::{Fleet, MetricsError},
     store::StoreError,
@@ -63,6 +63,21 @@ fn near(unknown: &UnknownHost, visible: &Fleet) -> Vec<String> {
         return unknown.nearest.clone();
     }
     visible.nearest(&unknown.name, 3)
+}
+
+/// The platform proves nothing about the sender.
+pub(super) fn unproven(permission: Permission) -> Refusal {
+    let what = match permission {
+        Permission::Introduce => "link accounts",
+        other => other.describe(),
+    };
+    Refusal::new(
+        RefusalKind::NotPermitted,
+        format!(
+            "You may not {what} from here: your chat platform does not prove that it is you. \
+             Verify this device or session there, and say it again."
+        ),
+    )
 }
 
 /// The metrics source did not answer.

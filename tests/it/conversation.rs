@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform};
+use chat::{
+    Assurance, Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform,
+};
 use chrono::TimeDelta;
 use smartcloudops::{
     access::Role,
@@ -98,6 +100,39 @@ async fn a_stranger_gets_a_code_and_with_it_a_role_and_then_an_answer() {
         assert_eq!(granted.title, format!("{BEN} is now Viewer everywhere"));
         let card = room.says(BEN, "cpu of web-1").await.unwrap();
         assert!(card.title.contains("42 %"), "{}", card.title);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unproven_sender_may_ask_and_nothing_else() {
+    in_a_room(async |database, room| {
+        room.knows(ANA, Role::Admin).await;
+        let code = read(&room.says(BEN, "link").await.unwrap());
+        let code = code.split('`').nth(1).unwrap().to_owned();
+        let unproven =
+            |text: &str| Inbound { assurance: Assurance::Unproven, ..room.event(ANA, text) };
+        for text in ["cpu of web-1", "help", "whoami", "approvals", &*code] {
+            let card = read(&room.hears(unproven(text)).await.unwrap());
+            assert!(!card.contains("does not prove"), "{text}: {card}");
+        }
+        let acts = [
+            &*format!("{code} yes"),
+            "grant viewer slack:T1:UBEN",
+            "revoke admin slack:T1:UANA",
+            "restart nginx on web-1",
+            "approve 7F3K",
+            "query up{job=\"node\"}",
+            "logs web-1",
+            "ack 12",
+        ];
+        for text in acts {
+            let card = read(&room.hears(unproven(text)).await.unwrap());
+            assert!(card.contains("does not prove that it is you"), "{text}: {card}");
+        }
+        let refused = "SELECT COUNT(*) FROM audit WHERE outcome = 'refused: not_permitted'";
+        assert_eq!(database.count(refused).await, acts.len() as i64);
+        assert_eq!(room.app.store.people().await.unwrap().len(), 1);
     })
     .await;
 }
