@@ -35,6 +35,8 @@ pub struct Bot {
 pub struct Reply {
     /// What was understood.
     pub intent: Intent,
+    /// Who asked, when known.
+    pub principal: Option<PrincipalId>,
     /// What is shown.
     pub card: Card,
     /// The answer behind the card, or why there is none.
@@ -108,7 +110,7 @@ pub enum Failure {
 impl Reply {
     /// Says why there is no answer.
     pub fn refused(intent: Intent, refusal: Refusal) -> Self {
-        Self { intent, card: cards::refusal(&refusal), outcome: Err(refusal) }
+        Self { intent, principal: None, card: cards::refusal(&refusal), outcome: Err(refusal) }
     }
 }
 
@@ -136,7 +138,7 @@ impl Bot {
     pub async fn answer(&self, event: &Inbound, chart: bool) -> Reply {
         let started = Instant::now();
         // Boxed: every handler is in this future, and its callers keep it on their stacks.
-        let (intent, outcome) = Box::pin(self.consider(event, chart)).await;
+        let (intent, principal, outcome) = Box::pin(self.consider(event, chart)).await;
         let outcome = outcome.map_err(|failure| self.explain(failure));
         let (card, label) = match &outcome {
             Ok(answer) => (answer.card.clone(), "answered"),
@@ -145,10 +147,14 @@ impl Bot {
         let meters = &self.app.meters;
         meters.answers.with_label_values(&[intent.name(), label]).inc();
         meters.answer_seconds.observe(started.elapsed().as_secs_f64());
-        Reply { intent, card, outcome }
+        Reply { intent, principal, card, outcome }
     }
 
-    async fn consider(&self, event: &Inbound, chart: bool) -> (Intent, Result<Answer, Failure>) {
+    async fn consider(
+        &self,
+        event: &Inbound,
+        chart: bool,
+    ) -> (Intent, Option<PrincipalId>, Result<Answer, Failure>) {
         // Without a metrics source the fleet is empty, but help and access still work.
         let (fleet, down) = match self.app.metrics.fleet().await {
             Ok(fleet) => (fleet, None),
@@ -156,32 +162,35 @@ impl Bot {
         };
         let interpretation = interpret(event, &fleet, self.app.now());
         let intent = interpretation.intent.clone();
-        let outcome = self.carry_out(event, interpretation, &fleet, down, chart).await;
-        (intent, outcome)
+        let principal = match self.principal(event).await {
+            Ok(principal) => principal,
+            Err(error) => return (intent, None, Err(error.into())),
+        };
+        let outcome = self.carry_out(event, &principal, interpretation, &fleet, down, chart).await;
+        (intent, principal.id, outcome)
     }
 
     async fn carry_out(
         &self,
         event: &Inbound,
+        principal: &Principal,
         interpretation: Interpretation,
         fleet: &Fleet,
         down: Option<MetricsError>,
         chart: bool,
     ) -> Result<Answer, Failure> {
         let Interpretation { intent, notes, unknown_hosts, usage } = interpretation;
-        let principal = self.app.store.principal(&event.from, &event.display_name).await?;
-        let principal = self.with_console_role(principal);
         if event.assurance == Assurance::Unproven && !intent.is_harmless() {
             return Err(cards::unproven(intent.permission()).into());
         }
         let down = match down {
             // Where their hosts are is not known now, so neither is what they may.
-            Some(error) if scope::depends_on_the_fleet(&principal, &intent) => {
+            Some(error) if scope::depends_on_the_fleet(principal, &intent) => {
                 return Err(error.into());
             }
             down => down,
         };
-        let hosts = scope::permitted(&principal, &intent, fleet, &unknown_hosts)?;
+        let hosts = scope::permitted(principal, &intent, fleet, &unknown_hosts)?;
         if let Some(usage) = usage {
             return Err(Refusal::new(RefusalKind::Usage, usage).into());
         }
@@ -191,7 +200,7 @@ impl Bot {
             return Err(error.into());
         }
         if let Some(unknown) = unknown_hosts.first() {
-            let visible = scope::visible(&principal, fleet);
+            let visible = scope::visible(principal, fleet);
             return Err(cards::unknown_host(unknown, fleet, &visible).into());
         }
         let asking = Asking { app: &self.app, fleet, hosts, chart };
@@ -201,20 +210,20 @@ impl Bot {
             Intent::Status { .. } => asking.status().await?,
             Intent::Query { promql } => asking.query(promql).await?,
             Intent::Help {} => {
-                cards::help(principal.best_role(), &scope::visible(&principal, fleet)).into()
+                cards::help(principal.best_role(), &scope::visible(principal, fleet)).into()
             }
             Intent::Unknown {} => cards::not_understood(principal.best_role()).into(),
-            Intent::Whoami {} => cards::whoami(&principal, &event.display_name).into(),
+            Intent::Whoami {} => cards::whoami(principal, &event.display_name).into(),
             Intent::Link { code, confirmed } => {
                 let confirmed = *confirmed && !event.edited && event.origin != Origin::Overheard;
-                self.link(&principal, code.as_deref(), confirmed).await?.into()
+                self.link(principal, code.as_deref(), confirmed).await?.into()
             }
             Intent::Grant { role, user, environment } => self
-                .change_role(&principal, Grant, *role, user.as_deref(), environment.as_deref())
+                .change_role(principal, Grant, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
             Intent::Revoke { role, user, environment } => self
-                .change_role(&principal, Revoke, *role, user.as_deref(), environment.as_deref())
+                .change_role(principal, Revoke, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
             Intent::Anomalies { .. }
@@ -233,6 +242,12 @@ impl Bot {
         };
         cards::show_reading(&mut answer.card, &notes);
         Ok(answer)
+    }
+
+    /// Who speaks, and what they may do at this moment.
+    async fn principal(&self, event: &Inbound) -> Result<Principal, StoreError> {
+        let principal = self.app.store.principal(&event.from, &event.display_name).await?;
+        Ok(self.with_console_role(principal))
     }
 
     /// Whoever speaks from this account, as the audit names them.

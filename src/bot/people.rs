@@ -17,6 +17,16 @@ pub enum RoleChange {
     Revoke,
 }
 
+impl RoleChange {
+    /// Its name in the audit.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Grant => "role.grant",
+            Self::Revoke => "role.revoke",
+        }
+    }
+}
+
 /// Gives or takes a role, and says what came of it.
 pub async fn change_role(
     store: &Store,

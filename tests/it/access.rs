@@ -272,3 +272,28 @@ fn a_role_in_one_environment_is_no_refusal_while_the_source_is_away() {
         assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
     }
 }
+
+#[test]
+fn a_refused_change_of_access_is_on_record_with_what_was_wanted() {
+    let bot = Smartcloudops::here();
+    grant(&bot, "viewer", ANA, &[]);
+    refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA in prod"), 3);
+    refused(&bot.ask_as("slack:T1:UBEN", "revoke viewer slack:T1:UANA"), 3);
+    assert_eq!(bot.run(&["roles", "revoke", "admin", "slack:T1:UBEN"]).status.code(), Some(3));
+    let rows = audit(&bot);
+    let roles = bot.run(&["roles", "list"]);
+    assert!(String::from_utf8_lossy(&roles.stdout).starts_with("1 role granted"), "{roles:?}");
+    let granted = &rows[0];
+    let [.., ana, ben, console] = &rows[..] else { panic!("{rows:#?}") };
+    assert_eq!(ana["principal"], granted["detail_json"]["principal"], "{ana:#}");
+    assert_eq!(ana["subject"], "grant");
+    assert_eq!(ana["outcome"], "refused: not_permitted");
+    for (field, wanted) in [("role", "admin"), ("subject", ANA), ("environment", "prod")] {
+        assert_eq!(ana["detail_json"][field], wanted, "{ana:#}");
+    }
+    assert_eq!((&ben["principal"], &ben["detail_json"]["role"]), (&json!(null), &json!("viewer")));
+    assert_eq!(console["action"], "role.revoke", "{console:#}");
+    assert_eq!(console["outcome"], "refused: unknown_user");
+    assert_eq!(console["subject"], "slack:T1:UBEN");
+    assert_eq!(console["detail_json"]["role"], "admin");
+}
