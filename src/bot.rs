@@ -246,7 +246,14 @@ impl Bot {
 
     /// Who speaks, and what they may do at this moment.
     async fn principal(&self, event: &Inbound) -> Result<Principal, StoreError> {
-        let principal = self.app.store.principal(&event.from, &event.display_name).await?;
+        let (store, from, name) = (&self.app.store, &event.from, &event.display_name);
+        let principal = match event.origin {
+            // Nobody is told a code for talking to others.
+            Origin::Overheard => store.acquaintance(from, name).await?,
+            Origin::Addressed | Origin::Command | Origin::Button => {
+                store.principal(from, name).await?
+            }
+        };
         Ok(self.with_console_role(principal))
     }
 

@@ -16,8 +16,8 @@ use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
 use crate::{
     access::{Permission, RefusalKind},
     store::{
-        AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded, Reply as StoredReply,
-        Speaker, StoreError, Subject, Turn,
+        AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
+        Reply as StoredReply, Speaker, StoreError, Subject, Turn,
     },
 };
 
@@ -229,7 +229,7 @@ impl Bot {
             at,
         };
         if is_chatter(event, reply) {
-            return Completion { outcome: "overheard".to_owned(), ..Completion::default() };
+            return Completion { outcome: OVERHEARD.to_owned(), ..Completion::default() };
         }
         let replies = if post {
             vec![StoredReply {

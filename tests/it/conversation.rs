@@ -355,11 +355,20 @@ async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
         assert_eq!(room.attempts(), 0);
         assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 0);
         assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 0);
+        // Not a word of it is kept, and nobody got a code for it.
+        let kept = database.look("SELECT inbound FROM inbox WHERE outcome = 'overheard'").await;
+        assert_eq!(kept.len(), 7);
+        for inbound in kept {
+            assert_eq!(serde_json::from_str::<Inbound>(&inbound).unwrap().text, "");
+        }
+        assert_eq!(database.count("SELECT COUNT(*) FROM link_codes").await, 0);
 
         let card = room.hears(overheard(ANA, "what is the cpu of web-1?")).await.unwrap();
         assert!(card.title.contains("42 %"), "{}", card.title);
         assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 2);
         assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 1);
+        // Spoken to, the bot knows what to say to a stranger.
+        assert!(read(&room.says(BEN, "cpu of web-1").await.unwrap()).contains("grant viewer "));
     })
     .await;
 }
