@@ -69,7 +69,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliE
     let text = question(&arguments.question)?;
     let clock = Clock::system();
     let now = clock.now().with_timezone(&config.zone()?);
-    let mut event = spoken(arguments.speaker.unwrap_or_else(console_user), text, now.to_utc());
+    let mut event = spoken(arguments.speaker, text, now.to_utc());
     let app = match App::build(config, clock).await {
         Ok(app) => app,
         Err(AppError::Store(error)) if !matches!(error, StoreError::NotADatabase { .. }) => {
@@ -116,16 +116,25 @@ fn question(words: &[OsString]) -> Result<String, CliError> {
     Ok(words.join(" "))
 }
 
-fn spoken(from: UserRef, text: String, at: DateTime<Utc>) -> Inbound {
+/// The question as an event. Whoever is only named as the speaker was not seen, so no name of theirs
+/// is known; and each speaker has a conversation of their own.
+fn spoken(speaker: Option<UserRef>, text: String, at: DateTime<Utc>) -> Inbound {
+    let (from, display_name) = match speaker {
+        Some(speaker) => (speaker, String::new()),
+        None => {
+            let user = console_user();
+            (user.clone(), user.user)
+        }
+    };
     let conversation = Conversation {
         platform: Platform::Console,
         workspace: from.workspace.clone(),
-        channel: "ask".to_owned(),
+        channel: format!("ask:{from}"),
         thread: None,
     };
     Inbound {
         id: String::new(),
-        display_name: from.user.clone(),
+        display_name,
         from,
         message: MessageRef { conversation: conversation.clone(), message: String::new() },
         conversation,

@@ -297,3 +297,22 @@ fn a_refused_change_of_access_is_on_record_with_what_was_wanted() {
     assert_eq!(console["subject"], "slack:T1:UBEN");
     assert_eq!(console["detail_json"]["role"], "admin");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speaking_in_the_name_of_somebody_leaves_their_name_and_their_conversation() {
+    on_sqlite(async |database| {
+        let bot = Smartcloudops::configured(&format!("[store]\nurl = \"{}\"\n", database.url));
+        grant(&bot, "viewer", ANA, &[]);
+        let store = &database.store;
+        store.principal(&ANA.parse().unwrap(), "Ana Lovelace").await.unwrap();
+        let whoami = answered(&bot.ask_as(ANA, "whoami"))["text"].as_str().unwrap().to_owned();
+        assert!(!whoami.contains("shown as"), "{whoami}");
+        assert_eq!(store.people().await.unwrap()[0].identities[0].1, "Ana Lovelace");
+        // Two speakers, and one of them twice.
+        answered(&bot.ask_as("slack:T1:UBEN", "whoami"));
+        answered(&bot.ask_as(ANA, "help"));
+        let conversations = database.look("SELECT DISTINCT conversation FROM turns").await;
+        assert_eq!(conversations.len(), 2, "{conversations:?}");
+    })
+    .await;
+}
