@@ -119,13 +119,9 @@ fn question(words: &[OsString]) -> Result<String, CliError> {
 /// The question as an event. Whoever is only named as the speaker was not seen, so no name of theirs
 /// is known; and each speaker has a conversation of their own.
 fn spoken(speaker: Option<UserRef>, text: String, at: DateTime<Utc>) -> Inbound {
-    let (from, display_name) = match speaker {
-        Some(speaker) => (speaker, String::new()),
-        None => {
-            let user = console_user();
-            (user.clone(), user.user)
-        }
-    };
+    let named = speaker.is_some();
+    let from = speaker.unwrap_or_else(console_user);
+    let display_name = if named { String::new() } else { from.user.clone() };
     let conversation = Conversation {
         platform: Platform::Console,
         workspace: from.workspace.clone(),

@@ -131,7 +131,7 @@ async fn an_unproven_sender_may_ask_and_nothing_else() {
             assert!(card.contains("does not prove that it is you"), "{text}: {card}");
         }
         let refused = "SELECT COUNT(*) FROM audit WHERE outcome = 'refused: not_permitted'";
-        assert_eq!(database.count(refused).await, acts.len() as i64);
+        assert_eq!(database.count(refused).await, i64::try_from(acts.len()).unwrap());
         assert_eq!(room.app.store.people().await.unwrap().len(), 1);
     })
     .await;
