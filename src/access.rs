@@ -1,6 +1,6 @@
 //! Who may do what: roles, permissions, principals and refusals. Pure.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chat::UserRef;
 use serde::{Deserialize, Serialize};
@@ -196,11 +196,12 @@ impl Principal {
         }
         if !self.is_known() {
             let code = self.link_code.as_deref().unwrap_or("");
+            let role = needed.max(Role::Viewer).as_str();
             return Err(Refusal::new(
                 RefusalKind::UnknownUser,
                 format!(
                     "I do not know you yet, so you may not {}. Ask an Admin to say \
-                     `grant viewer {code}`, or to run `smartcloudops roles grant viewer {}`.",
+                     `grant {role} {code}`, or to run `smartcloudops roles grant {role} {}`.",
                     permission.describe(),
                     self.identity
                 ),
@@ -211,12 +212,34 @@ impl Principal {
         Err(Refusal::new(
             RefusalKind::NotPermitted,
             format!(
-                "You may not {}{place}: that needs the role {needed}, and you are {role}. An Admin \
+                "You may not {}{place}: that needs the role {needed}, and you are {}. An Admin \
                  can say `grant {} {whose}{place}`.",
                 permission.describe(),
+                self.roles(),
                 needed.as_str(),
             ),
         ))
+    }
+
+    /// What they are, and where: `Viewer`, `Viewer in staging and Operator in prod`.
+    fn roles(&self) -> String {
+        let mut best: BTreeMap<Option<&str>, Role> = BTreeMap::new();
+        for RoleBinding { role, environment, .. } in &self.bindings {
+            let best = best.entry(environment.as_deref()).or_insert(*role);
+            *best = (*best).max(*role);
+        }
+        let everywhere = best.get(&None).copied().unwrap_or(Role::Guest);
+        let limited = best.iter().filter(|(place, role)| place.is_some() && **role > everywhere);
+        let mut roles: Vec<String> = limited
+            .map(|(place, role)| format!("{role} in {}", place.unwrap_or_default()))
+            .collect();
+        if roles.is_empty() {
+            return everywhere.to_string();
+        }
+        if everywhere > Role::Guest {
+            roles.insert(0, format!("{everywhere} everywhere"));
+        }
+        roles.join(" and ")
     }
 }
 
@@ -244,6 +267,8 @@ pub enum RefusalKind {
     Usage,
     /// The metrics source could not be asked; not the person's mistake.
     MetricsUnavailable,
+    /// The database could not be asked; not the person's mistake either.
+    DatabaseUnavailable,
 }
 
 impl RefusalKind {
@@ -260,7 +285,13 @@ impl RefusalKind {
             Self::NotAvailable => "not_available",
             Self::Usage => "usage",
             Self::MetricsUnavailable => "metrics_unavailable",
+            Self::DatabaseUnavailable => "database_unavailable",
         }
+    }
+
+    /// Whether something the bot needs did not answer: nothing was refused, and asking later helps.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::MetricsUnavailable | Self::DatabaseUnavailable)
     }
 }
 
@@ -314,6 +345,26 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_they_are_and_where() {
+        for (bindings, wanted) in [
+            (&[][..], "and you are Guest."),
+            (&[(Role::Viewer, Some("staging"))], "and you are Viewer in staging."),
+            (&[(Role::Viewer, None)], "and you are Viewer."),
+            (
+                &[
+                    (Role::Operator, Some("staging")),
+                    (Role::Viewer, None),
+                    (Role::Viewer, Some("x")),
+                ],
+                "and you are Viewer everywhere and Operator in staging.",
+            ),
+        ] {
+            let refusal = person(bindings).require(Permission::RawQuery, Some("prod")).unwrap_err();
+            assert!(refusal.message.contains(wanted), "{refusal}");
+        }
+    }
+
+    #[test]
     fn an_unknown_person_is_told_what_to_do() {
         let stranger = Principal {
             id: None,
@@ -324,6 +375,9 @@ mod tests {
         let refusal = stranger.require(Permission::Ask, None).unwrap_err();
         assert_eq!(refusal.kind, RefusalKind::UnknownUser);
         assert!(refusal.message.contains("grant viewer K7QF2M"), "{refusal}");
+        let refusal = stranger.require(Permission::RequestAction, None).unwrap_err();
+        assert!(refusal.message.contains("`grant operator K7QF2M`"), "{refusal}");
+        assert!(refusal.message.contains("roles grant operator slack:T1:U9"), "{refusal}");
         assert!(stranger.require(Permission::Introduce, None).is_ok());
     }
 }

@@ -10,14 +10,14 @@ mod scope;
 
 use std::{sync::Arc, time::Instant};
 
-use chat::{Card, Inbound, Origin};
+use chat::{Assurance, Card, Inbound, Origin, UserRef};
 use serde::Serialize;
 
 use crate::{
-    access::{Permission, Principal, Refusal, RefusalKind},
+    access::{Permission, Principal, PrincipalId, Refusal, RefusalKind},
     app::App,
     metrics::{Fleet, MetricsError, Unit},
-    store::StoreError,
+    store::{Actor, StoreError},
 };
 use ask::Asking;
 use intent::{Intent, Interpretation, interpret};
@@ -27,12 +27,16 @@ use people::RoleChange::{Grant, Revoke};
 #[derive(Clone)]
 pub struct Bot {
     app: Arc<App>,
+    /// The operating-system user who speaks in other people's names.
+    via: Option<UserRef>,
 }
 
 /// Everything that came of one event.
 pub struct Reply {
     /// What was understood.
     pub intent: Intent,
+    /// Who asked, when known.
+    pub principal: Option<PrincipalId>,
     /// What is shown.
     pub card: Card,
     /// The answer behind the card, or why there is none.
@@ -97,16 +101,30 @@ pub enum Failure {
     Metrics(#[from] MetricsError),
     /// The database did not answer.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A picture could not be drawn.
     #[error(transparent)]
     Chart(#[from] crate::chart::ChartError),
 }
 
+impl Reply {
+    /// Says why there is no answer.
+    pub fn refused(intent: Intent, refusal: Refusal) -> Self {
+        Self { intent, principal: None, card: cards::refusal(&refusal), outcome: Err(refusal) }
+    }
+}
+
 impl Bot {
     /// A bot of these parts.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self { app, via: None }
+    }
+
+    /// The same bot, whose events were all typed by this operating-system user, whoever they name
+    /// as the speaker. The audit says so.
+    #[must_use]
+    pub fn typed_by(self, user: UserRef) -> Self {
+        Self { via: Some(user), ..self }
     }
 
     /// The parts it is made of.
@@ -120,7 +138,7 @@ impl Bot {
     pub async fn answer(&self, event: &Inbound, chart: bool) -> Reply {
         let started = Instant::now();
         // Boxed: every handler is in this future, and its callers keep it on their stacks.
-        let (intent, outcome) = Box::pin(self.consider(event, chart)).await;
+        let (intent, principal, outcome) = Box::pin(self.consider(event, chart)).await;
         let outcome = outcome.map_err(|failure| self.explain(failure));
         let (card, label) = match &outcome {
             Ok(answer) => (answer.card.clone(), "answered"),
@@ -129,10 +147,14 @@ impl Bot {
         let meters = &self.app.meters;
         meters.answers.with_label_values(&[intent.name(), label]).inc();
         meters.answer_seconds.observe(started.elapsed().as_secs_f64());
-        Reply { intent, card, outcome }
+        Reply { intent, principal, card, outcome }
     }
 
-    async fn consider(&self, event: &Inbound, chart: bool) -> (Intent, Result<Answer, Failure>) {
+    async fn consider(
+        &self,
+        event: &Inbound,
+        chart: bool,
+    ) -> (Intent, Option<PrincipalId>, Result<Answer, Failure>) {
         // Without a metrics source the fleet is empty, but help and access still work.
         let (fleet, down) = match self.app.metrics.fleet().await {
             Ok(fleet) => (fleet, None),
@@ -140,22 +162,35 @@ impl Bot {
         };
         let interpretation = interpret(event, &fleet, self.app.now());
         let intent = interpretation.intent.clone();
-        let outcome = self.carry_out(event, interpretation, &fleet, down, chart).await;
-        (intent, outcome)
+        let principal = match self.principal(event).await {
+            Ok(principal) => principal,
+            Err(error) => return (intent, None, Err(error.into())),
+        };
+        let outcome = self.carry_out(event, &principal, interpretation, &fleet, down, chart).await;
+        (intent, principal.id, outcome)
     }
 
     async fn carry_out(
         &self,
         event: &Inbound,
+        principal: &Principal,
         interpretation: Interpretation,
         fleet: &Fleet,
         down: Option<MetricsError>,
         chart: bool,
     ) -> Result<Answer, Failure> {
         let Interpretation { intent, notes, unknown_hosts, usage } = interpretation;
-        let principal = self.app.store.principal(&event.from, &event.display_name).await?;
-        let principal = self.with_console_role(principal);
-        let hosts = scope::permitted(&principal, &intent, fleet)?;
+        if event.assurance == Assurance::Unproven && !intent.is_harmless() {
+            return Err(cards::unproven(intent.permission()).into());
+        }
+        let down = match down {
+            // Where their hosts are is not known now, so neither is what they may.
+            Some(error) if scope::depends_on_the_fleet(principal, &intent) => {
+                return Err(error.into());
+            }
+            down => down,
+        };
+        let hosts = scope::permitted(principal, &intent, fleet, &unknown_hosts)?;
         if let Some(usage) = usage {
             return Err(Refusal::new(RefusalKind::Usage, usage).into());
         }
@@ -165,7 +200,8 @@ impl Bot {
             return Err(error.into());
         }
         if let Some(unknown) = unknown_hosts.first() {
-            return Err(cards::unknown_host(unknown, fleet).into());
+            let visible = scope::visible(principal, fleet);
+            return Err(cards::unknown_host(unknown, fleet, &visible).into());
         }
         let asking = Asking { app: &self.app, fleet, hosts, chart };
         let mut answer = match &intent {
@@ -173,19 +209,21 @@ impl Bot {
             Intent::Forecast { metric, .. } => asking.forecast(*metric).await?,
             Intent::Status { .. } => asking.status().await?,
             Intent::Query { promql } => asking.query(promql).await?,
-            Intent::Help {} => cards::help(principal.best_role(), fleet).into(),
+            Intent::Help {} => {
+                cards::help(principal.best_role(), &scope::visible(principal, fleet)).into()
+            }
             Intent::Unknown {} => cards::not_understood(principal.best_role()).into(),
-            Intent::Whoami {} => cards::whoami(&principal, &event.display_name).into(),
+            Intent::Whoami {} => cards::whoami(principal, &event.display_name).into(),
             Intent::Link { code, confirmed } => {
                 let confirmed = *confirmed && !event.edited && event.origin != Origin::Overheard;
-                self.link(&principal, code.as_deref(), confirmed).await?.into()
+                self.link(principal, code.as_deref(), confirmed).await?.into()
             }
             Intent::Grant { role, user, environment } => self
-                .change_role(&principal, Grant, *role, user.as_deref(), environment.as_deref())
+                .change_role(principal, Grant, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
             Intent::Revoke { role, user, environment } => self
-                .change_role(&principal, Revoke, *role, user.as_deref(), environment.as_deref())
+                .change_role(principal, Revoke, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
             Intent::Anomalies { .. }
@@ -206,13 +244,35 @@ impl Bot {
         Ok(answer)
     }
 
+    /// Who speaks, and what they may do at this moment.
+    async fn principal(&self, event: &Inbound) -> Result<Principal, StoreError> {
+        let (store, from, name) = (&self.app.store, &event.from, &event.display_name);
+        let principal = match event.origin {
+            // Nobody is told a code for talking to others.
+            Origin::Overheard => store.acquaintance(from, name).await?,
+            Origin::Addressed | Origin::Command | Origin::Button => {
+                store.principal(from, name).await?
+            }
+        };
+        Ok(self.with_console_role(principal))
+    }
+
+    /// Whoever speaks from this account, as the audit names them.
+    fn actor(&self, identity: &UserRef, principal: Option<&PrincipalId>) -> Actor {
+        let (identity, principal) = (identity.clone(), principal.cloned());
+        match &self.via {
+            Some(via) if *via != identity => {
+                Actor::Through { identity, principal, via: via.clone() }
+            }
+            _ => Actor::Person { identity, principal },
+        }
+    }
+
     /// The operating-system user at the console has the configured role without a grant.
     fn with_console_role(&self, mut principal: Principal) -> Principal {
         if principal.identity == crate::people::console_user() {
-            let id = principal
-                .id
-                .clone()
-                .unwrap_or_else(|| crate::access::PrincipalId(principal.identity.to_string()));
+            let id =
+                principal.id.clone().unwrap_or_else(|| PrincipalId(principal.identity.to_string()));
             principal.bindings.push(crate::access::RoleBinding {
                 principal: id.clone(),
                 role: self.app.config.access.console_role,
@@ -235,12 +295,22 @@ impl Bot {
             Failure::Store(error) => {
                 self.app.meters.store_failures.inc();
                 tracing::error!(%error, "the database did not answer");
-                Refusal::new(RefusalKind::NotAvailable, error.to_string())
+                cards::database_unavailable(&error)
             }
             Failure::Chart(error) => {
                 tracing::error!(%error, "a picture could not be drawn");
                 Refusal::new(RefusalKind::NotAvailable, error.to_string())
             }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    /// What was decided next to the data is a refusal like any other, and no failure.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Store(error),
         }
     }
 }
@@ -252,6 +322,21 @@ impl From<Card> for Answer {
 }
 
 impl Intent {
+    /// Whether it may be said by somebody of whom the platform proves nothing: it asks, and neither
+    /// changes anything nor shows what only few may see.
+    fn is_harmless(&self) -> bool {
+        match self.permission() {
+            Permission::Introduce => !matches!(self, Self::Link { confirmed: true, .. }),
+            Permission::Ask => true,
+            Permission::ManageIncidents
+            | Permission::ReadLogs
+            | Permission::RawQuery
+            | Permission::RequestAction
+            | Permission::ApproveAction(_)
+            | Permission::ManageAccess => false,
+        }
+    }
+
     /// Whether it can only be answered with numbers.
     fn needs_metrics(&self) -> bool {
         self.permission() == Permission::RawQuery

@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     config::{self as settings, Config, ConfigError},
     serve::{self, Mode},
+    store::StoreError,
     telemetry::{self, Screen, TelemetryError},
 };
 
@@ -94,14 +95,24 @@ pub(crate) enum CliError {
     Io { what: String, source: io::Error },
 }
 
+impl CliError {
+    /// A refusal is told from a failure also where no question was asked.
+    fn code(&self) -> u8 {
+        match self {
+            Self::App(AppError::Store(StoreError::Refused(refusal))) => code_of(refusal.kind),
+            _ => FAILED,
+        }
+    }
+}
+
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self::App(error.into())
     }
 }
 
-impl From<crate::store::StoreError> for CliError {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
         Self::App(error.into())
     }
 }
@@ -118,7 +129,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error.to_string());
-            ExitCode::from(FAILED)
+            ExitCode::from(error.code())
         }
     }
 }
@@ -180,7 +191,7 @@ async fn migrate(config: Config) -> Result<u8, CliError> {
 
 /// The exit code of a refusal.
 fn code_of(kind: RefusalKind) -> u8 {
-    if kind == RefusalKind::MetricsUnavailable { OUTAGE } else { REFUSED }
+    if kind.is_outage() { OUTAGE } else { REFUSED }
 }
 
 /// Prints a line for people or scripts. A closed pipe has read enough.

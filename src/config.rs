@@ -18,6 +18,7 @@ use figment::{
     Figment, Profile, Provider,
     error::Kind,
     providers::{Format, Serialized, Toml},
+    value::Dict,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -170,25 +171,24 @@ impl Config {
             well_formed(&text, &place)?;
             figment = figment.merge(Toml::string(&text));
         }
-        Self::from_figment(&figment.merge(environment))
+        let from_environment = environment.clone();
+        Self::from_figment(&figment.merge(Serialized::defaults(environment)), &from_environment)
     }
 
     /// The settings of a TOML text over the defaults, without the environment.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         well_formed(text, "the configuration")?;
-        Self::from_figment(&Figment::new().merge(Toml::string(EXAMPLE)).merge(Toml::string(text)))
+        let figment = Figment::new().merge(Toml::string(EXAMPLE)).merge(Toml::string(text));
+        Self::from_figment(&figment, &Dict::new())
     }
 
-    fn from_figment(figment: &Figment) -> Result<Self, ConfigError> {
+    fn from_figment(figment: &Figment, environment: &Dict) -> Result<Self, ConfigError> {
         let data = figment.data().map_err(|error| explain(&error))?;
         let mut dict = data
             .into_iter()
             .find_map(|(profile, dict)| (profile == Profile::Default).then_some(dict))
             .unwrap_or_default();
-        // These share the prefix but are not settings: the path of this file, and what test rigs
-        // hand down.
-        dict.retain(|key, _| key != "config" && !key.starts_with("test_"));
-        secrets::resolve(&mut dict)?;
+        secrets::resolve(&mut dict, environment)?;
         let config: Self = Figment::new()
             .merge(Serialized::defaults(dict))
             .extract()
@@ -393,6 +393,8 @@ mod tests {
             ("[metrics.prometheus]\nurll = 'x'", "`metrics.prometheus.urll`: did you mean `url`?"),
             ("[metric]\nx = 1", "did you mean `metrics`?"),
             ("[log]\nkeep_day = 3", "did you mean `keep_days`?"),
+            ("[config]\nx = 1", "unknown key `config`"),
+            ("test_x = 1", "unknown key `test_x`"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");

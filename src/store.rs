@@ -46,7 +46,7 @@ pub use audit::{Actor, AuditEvent, Verified, VerifyError};
 pub use completion::{Completed, Completion};
 pub use conversations::{Speaker, Turn};
 pub use error::{Result, StoreError};
-pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, Recorded};
+pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, OVERHEARD, Recorded};
 pub use outbox::{Delivery, DeliveryId, Reply};
 pub use people::{Change, Person, Subject};
 pub use samples::Sample;

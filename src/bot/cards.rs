@@ -18,17 +18,15 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 
 use crate::{
-    access::{Refusal, RefusalKind},
+    access::{Permission, Refusal, RefusalKind},
     bot::intent::{Intent, UnknownHost},
     metrics::{Fleet, MetricsError},
+    store::StoreError,
 };
 
 /// A refusal as people see it.
 pub fn refusal(refusal: &Refusal) -> Card {
-    let tone = match refusal.kind {
-        RefusalKind::MetricsUnavailable => Tone::Bad,
-        _ => Tone::Warning,
-    };
+    let tone = if refusal.kind.is_outage() { Tone::Bad } else { Tone::Warning };
     let (title, rest) = first_sentence(&refusal.message);
     let card = Card::titled(title).tone(tone);
     if rest.is_empty() { card } else { card.line(rest) }
@@ -42,16 +40,44 @@ fn first_sentence(text: &str) -> (&str, &str) {
     }
 }
 
-/// There is no such host; these names are near.
-pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet) -> Refusal {
+/// There is no such host; these names are near, of the hosts that the person may see.
+pub(super) fn unknown_host(unknown: &UnknownHost, fleet: &Fleet, visible: &Fleet) -> Refusal {
     let remedy = if fleet.hosts().is_empty() {
         "The metrics source knows no hosts at all: `smartcloudops doctor` says why.".to_owned()
-    } else if unknown.nearest.is_empty() {
-        "Say `status` to see the hosts there are.".to_owned()
+    } else if visible.hosts().is_empty() {
+        "There are no hosts where you have a role: `whoami` says where that is.".to_owned()
     } else {
-        format!("The nearest names are {}.", unknown.nearest.join(", "))
+        let nearest = near(unknown, visible);
+        if nearest.is_empty() {
+            "Say `status` to see the hosts there are.".to_owned()
+        } else {
+            format!("The nearest names are {}.", nearest.join(", "))
+        }
     };
     Refusal::new(RefusalKind::UnknownHost, format!("There is no host `{}`. {remedy}", unknown.name))
+}
+
+/// The nearest names, or the nearest of those that may be seen.
+fn near(unknown: &UnknownHost, visible: &Fleet) -> Vec<String> {
+    if unknown.nearest.iter().all(|name| visible.find(name).is_some()) {
+        return unknown.nearest.clone();
+    }
+    visible.nearest(&unknown.name, 3)
+}
+
+/// The platform proves nothing about the sender.
+pub(super) fn unproven(permission: Permission) -> Refusal {
+    let what = match permission {
+        Permission::Introduce => "link accounts",
+        other => other.describe(),
+    };
+    Refusal::new(
+        RefusalKind::NotPermitted,
+        format!(
+            "You may not {what} from here: your chat platform does not prove that it is you. \
+             Verify this device or session there, and say it again."
+        ),
+    )
 }
 
 /// The metrics source did not answer.
@@ -60,6 +86,11 @@ pub(super) fn metrics_unavailable(error: &MetricsError, now: DateTime<Tz>) -> Re
         RefusalKind::MetricsUnavailable,
         format!("It is {} and {error}", now.format("%H:%M")),
     )
+}
+
+/// The database did not answer. What it says about itself is a whole sentence, with the remedy.
+pub fn database_unavailable(error: &StoreError) -> Refusal {
+    Refusal::new(RefusalKind::DatabaseUnavailable, error.to_string())
 }
 
 /// A part of the product that does not exist yet.

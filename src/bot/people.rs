@@ -17,6 +17,16 @@ pub enum RoleChange {
     Revoke,
 }
 
+impl RoleChange {
+    /// Its name in the audit.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Grant => "role.grant",
+            Self::Revoke => "role.revoke",
+        }
+    }
+}
+
 /// Gives or takes a role, and says what came of it.
 pub async fn change_role(
     store: &Store,
@@ -50,7 +60,8 @@ impl Bot {
     ) -> Result<Card, Failure> {
         let (Some(role), Some(who)) = (role, who) else { return Err(role_usage(change).into()) };
         let store = &self.app.store;
-        Ok(change_role(store, &Actor::from(by), change, role, &who.parse()?, environment).await?)
+        let actor = self.actor(&by.identity, by.id.as_ref());
+        Ok(change_role(store, &actor, change, role, &who.parse()?, environment).await?)
     }
 
     /// Shows the speaker's own code, or joins the account behind a code to the speaker: asked
@@ -74,7 +85,7 @@ impl Bot {
         if !confirmed {
             return Ok(cards::link_question(code, &other));
         }
-        store.link(&Actor::from(principal), id, code).await?;
+        store.link(&self.actor(&principal.identity, Some(id)), id, code).await?;
         Ok(cards::linked(&other))
     }
 }

@@ -16,8 +16,8 @@ use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
 use crate::{
     access::{Permission, RefusalKind},
     store::{
-        Actor, AuditEvent, Completed, Completion, FirstSight, InboxId, Recorded,
-        Reply as StoredReply, Speaker, StoreError, Turn,
+        AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
+        Reply as StoredReply, Speaker, StoreError, Subject, Turn,
     },
 };
 
@@ -155,6 +155,7 @@ impl Receiver {
         tracing::error!(event.id = %event.id, "an event was given up: every attempt to answer it was cut short");
         let reply = Reply {
             intent: Intent::Unknown {},
+            principal: None,
             card: cards::given_up(),
             outcome: Ok(Answer::default()),
         };
@@ -228,7 +229,7 @@ impl Bot {
             at,
         };
         if is_chatter(event, reply) {
-            return Completion { outcome: "overheard".to_owned(), ..Completion::default() };
+            return Completion { outcome: OVERHEARD.to_owned(), ..Completion::default() };
         }
         let replies = if post {
             vec![StoredReply {
@@ -257,14 +258,32 @@ impl Bot {
             ],
             audit: vec![AuditEvent {
                 at: now,
-                actor: Actor::Person { identity: event.from.clone(), principal: None },
+                actor: self.actor(&event.from, reply.principal.as_ref()),
                 action: "ask".to_owned(),
                 subject: reply.intent.name().to_owned(),
-                detail: serde_json::json!({ "event": event.id, "hosts": reply.intent.hosts() }),
+                detail: detail(event, &reply.intent),
                 outcome,
             }],
         }
     }
+}
+
+/// What is on record of a question besides its kind: never the wording.
+fn detail(event: &Inbound, intent: &Intent) -> serde_json::Value {
+    let mut detail = serde_json::json!({ "event": event.id, "hosts": intent.hosts() });
+    if let Intent::Grant { role, user, environment } | Intent::Revoke { role, user, environment } =
+        intent
+    {
+        // What is no account and no code is wording.
+        let subject = user.as_deref().and_then(|user| user.parse().ok()).map(|who| match who {
+            Subject::Identity(identity) => identity.to_string(),
+            Subject::Code(code) => code,
+        });
+        detail["role"] = serde_json::json!(role);
+        detail["subject"] = serde_json::json!(subject);
+        detail["environment"] = serde_json::json!(environment);
+    }
+    detail
 }
 
 /// Whether this was talk among people. Something overheard is answered when it was a question with

@@ -8,17 +8,23 @@ use std::{
 };
 
 use chat::{Assurance, Block, Card, Conversation, Inbound, MessageRef, Origin, Platform, UserRef};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use super::{CliError, SUCCESS, code_of, complain, say, style_of_stdout};
+use super::{CliError, OUTAGE, SUCCESS, code_of, complain, say, style_of_stdout};
 use crate::{
     access::Refusal,
-    app::App,
-    bot::{Answer, Bot, Evidence, Reply, Source, intent::Intent},
+    app::{App, AppError},
+    bot::{
+        Answer, Bot, Evidence, Reply, Source, cards,
+        intent::{Intent, interpret},
+    },
     clock::Clock,
     config::Config,
+    metrics::Fleet,
     people::console_user,
+    store::StoreError,
 };
 
 /// The most that is read of a question from standard input.
@@ -61,9 +67,23 @@ struct PrintedAnswer<'a> {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<u8, CliError> {
     let text = question(&arguments.question)?;
-    let app = App::build(config, Clock::system()).await?;
-    let bot = Bot::new(app.clone());
-    let event = spoken(arguments.speaker.unwrap_or_else(console_user), text, &app);
+    let clock = Clock::system();
+    let now = clock.now().with_timezone(&config.zone()?);
+    let mut event = spoken(arguments.speaker, text, now.to_utc());
+    let app = match App::build(config, clock).await {
+        Ok(app) => app,
+        Err(AppError::Store(error)) if !matches!(error, StoreError::NotADatabase { .. }) => {
+            tracing::error!(%error, "the database did not answer");
+            let intent = interpret(&event, &Fleet::default(), now).intent;
+            let reply = Reply::refused(intent, cards::database_unavailable(&error));
+            print(&reply, None, arguments.json);
+            return Ok(OUTAGE);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    event.id = app.store.new_id();
+    event.message.message.clone_from(&event.id);
+    let bot = Bot::new(app.clone()).typed_by(console_user());
     let mut reply = bot.answer(&event, arguments.chart.is_some()).await;
     // The answer stands whether or not it could be noted down.
     if let Err(error) =
@@ -96,25 +116,29 @@ fn question(words: &[OsString]) -> Result<String, CliError> {
     Ok(words.join(" "))
 }
 
-fn spoken(from: UserRef, text: String, app: &App) -> Inbound {
-    let id = app.store.new_id();
+/// The question as an event. Whoever is only named as the speaker was not seen, so no name of theirs
+/// is known; and each speaker has a conversation of their own.
+fn spoken(speaker: Option<UserRef>, text: String, at: DateTime<Utc>) -> Inbound {
+    let named = speaker.is_some();
+    let from = speaker.unwrap_or_else(console_user);
+    let display_name = if named { String::new() } else { from.user.clone() };
     let conversation = Conversation {
         platform: Platform::Console,
         workspace: from.workspace.clone(),
-        channel: "ask".to_owned(),
+        channel: format!("ask:{from}"),
         thread: None,
     };
     Inbound {
-        id: id.clone(),
-        display_name: from.user.clone(),
+        id: String::new(),
+        display_name,
         from,
-        message: MessageRef { conversation: conversation.clone(), message: id },
+        message: MessageRef { conversation: conversation.clone(), message: String::new() },
         conversation,
         text,
         origin: Origin::Addressed,
         edited: false,
         assurance: Assurance::Authenticated,
-        at: app.clock.now(),
+        at,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     format,
     people::console_user,
-    store::{Actor, Subject},
+    store::{Actor, AuditEvent, StoreError, Subject},
 };
 
 /// What can be done with roles.
@@ -47,8 +47,21 @@ pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError
         Command::List => return list(&app).await,
     };
     let actor = Actor::Person { identity: console_user(), principal: None };
+    let subject = user.to_string();
     let who = Subject::Identity(user);
-    let card = change_role(&app.store, &actor, change, role, &who, environment.as_deref()).await?;
+    let done = change_role(&app.store, &actor, change, role, &who, environment.as_deref()).await;
+    if let Err(StoreError::Refused(refusal)) = &done {
+        let attempt = AuditEvent {
+            at: app.clock.now(),
+            actor,
+            action: change.action().to_owned(),
+            subject,
+            detail: serde_json::json!({ "role": role, "environment": environment }),
+            outcome: format!("refused: {}", refusal.kind.as_str()),
+        };
+        app.store.put_on_record(&attempt).await?;
+    }
+    let card = done?;
     say(&chat::text(&card, style_of_stdout()));
     Ok(SUCCESS)
 }

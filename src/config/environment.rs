@@ -2,7 +2,7 @@
 
 use figment::{
     Figment,
-    providers::{Env, Serialized},
+    providers::Env,
     value::{Dict, Value},
 };
 
@@ -10,16 +10,21 @@ use super::ENV_PREFIX;
 
 /// The environment's settings. Where the default is a number, a switch or a table, the text is read
 /// as TOML; everything else is text, also when it looks like a number.
-pub(super) fn settings(defaults: &Figment) -> Serialized<Dict> {
+pub(super) fn settings(defaults: &Figment) -> Dict {
     let mut dict = Dict::new();
     for (key, text) in Env::prefixed(ENV_PREFIX).split("__").iter() {
+        // These share the prefix but are not settings: the path of the file, and what test rigs hand
+        // down.
+        if key == "config" || key.as_str().starts_with("test_") {
+            continue;
+        }
         let value = match defaults.find_value(key.as_str()) {
             Ok(Value::String(..)) | Err(_) => Value::from(text),
             Ok(_) => text.parse().unwrap_or_else(|never| match never {}),
         };
         put(&mut dict, key.as_str(), value);
     }
-    Serialized::defaults(dict)
+    dict
 }
 
 /// Sets the value at a dotted path, making the tables on the way.

@@ -35,9 +35,19 @@ pub fn masked_values<S: Serializer>(
     serializer.collect_map(secrets.keys().map(|name| (name, MASK)))
 }
 
-/// Puts every secret in its place, as text.
-pub(super) fn resolve(dict: &mut Dict) -> Result<(), ConfigError> {
+/// Puts every secret in its place, as text. A secret in the environment beats the file of one that
+/// comes from elsewhere.
+pub(super) fn resolve(dict: &mut Dict, environment: &Dict) -> Result<(), ConfigError> {
     for key in SECRETS {
+        let Some((table, last)) = key.rsplit_once('.') else { continue };
+        let file = format!("{last}_file");
+        if let Some(set) = table_at(environment, table)
+            && set.contains_key(last)
+            && !set.contains_key(&file)
+            && let Some(table) = table_at_mut(dict, table)
+        {
+            table.remove(&file);
+        }
         read_secret_file(dict, key)?;
     }
     secrets_are_text(dict);
@@ -48,15 +58,8 @@ pub(super) fn resolve(dict: &mut Dict) -> Result<(), ConfigError> {
 fn secrets_are_text(dict: &mut Dict) {
     let paths = SECRETS.iter().chain(&[SECRET_TABLE]);
     for path in paths {
-        let mut parts = path.split('.');
-        let (Some(last), mut table) = (parts.next_back(), Some(&mut *dict)) else { continue };
-        for part in parts {
-            table = table.and_then(|table| match table.get_mut(part) {
-                Some(Value::Dict(_, inner)) => Some(inner),
-                _ => None,
-            });
-        }
-        match table.and_then(|table| table.get_mut(last)) {
+        let Some((table, last)) = path.rsplit_once('.') else { continue };
+        match table_at_mut(dict, table).and_then(|table| table.get_mut(last)) {
             Some(Value::Dict(_, secrets)) => secrets.values_mut().for_each(as_text),
             Some(secret) => as_text(secret),
             None => {}
@@ -84,19 +87,8 @@ pub(super) fn may_hold_one(path: &str) -> bool {
 
 /// Replaces `KEY_file` by the trimmed content of the file it names.
 fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
-    let mut table = dict;
-    let mut parts = key.split('.').peekable();
-    let mut last = "";
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            last = part;
-            break;
-        }
-        match table.get_mut(part) {
-            Some(Value::Dict(_, inner)) => table = inner,
-            _ => return Ok(()),
-        }
-    }
+    let Some((table, last)) = key.rsplit_once('.') else { return Ok(()) };
+    let Some(table) = table_at_mut(dict, table) else { return Ok(()) };
     let Some(value) = table.remove(&format!("{last}_file")) else { return Ok(()) };
     let path = value.as_str().unwrap_or_default().to_owned();
     let content = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
@@ -106,4 +98,20 @@ fn read_secret_file(dict: &mut Dict, key: &str) -> Result<(), ConfigError> {
     })?;
     table.insert(last.to_owned(), Value::from(content.trim().to_owned()));
     Ok(())
+}
+
+/// The table at a dotted path.
+fn table_at<'d>(dict: &'d Dict, path: &str) -> Option<&'d Dict> {
+    path.split('.').try_fold(dict, |table, part| match table.get(part) {
+        Some(Value::Dict(_, inner)) => Some(inner),
+        _ => None,
+    })
+}
+
+/// The same, to change it.
+fn table_at_mut<'d>(dict: &'d mut Dict, path: &str) -> Option<&'d mut Dict> {
+    path.split('.').try_fold(dict, |table, part| match table.get_mut(part) {
+        Some(Value::Dict(_, inner)) => Some(inner),
+        _ => None,
+    })
 }

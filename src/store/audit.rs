@@ -31,13 +31,32 @@ pub enum Actor {
         /// Who that was, when known.
         principal: Option<PrincipalId>,
     },
+    /// The operating-system user at the command line, in the name of somebody else.
+    Through {
+        /// The account that was named.
+        identity: UserRef,
+        /// Who that is, when known.
+        principal: Option<PrincipalId>,
+        /// Who really typed it: `via` in the detail of everything they do.
+        via: UserRef,
+    },
+}
+
+impl Actor {
+    /// The local person, when known.
+    fn principal(&self) -> Option<&PrincipalId> {
+        match self {
+            Self::Person { principal, .. } | Self::Through { principal, .. } => principal.as_ref(),
+            Self::System => None,
+        }
+    }
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
-            Self::Person { identity, .. } => identity.fmt(f),
+            Self::Person { identity, .. } | Self::Through { identity, .. } => identity.fmt(f),
         }
     }
 }
@@ -223,13 +242,10 @@ async fn append(tx: &mut AnyConnection, id: String, event: &AuditEvent) -> Resul
         id,
         at: millis(event.at),
         actor: bounded(&event.actor.to_string(), MAX_WORD),
-        principal: match &event.actor {
-            Actor::Person { principal: Some(id), .. } => Some(bounded(&id.0, MAX_WORD)),
-            Actor::Person { principal: None, .. } | Actor::System => None,
-        },
+        principal: event.actor.principal().map(|id| bounded(&id.0, MAX_WORD)),
         action: bounded(&event.action, MAX_WORD),
         subject: bounded(&event.subject, MAX_WORD),
-        detail: detail(&event.detail),
+        detail: detail(event),
         outcome: bounded(&event.outcome, MAX_WORD),
         previous: head.try_get("hash")?,
     };
@@ -263,7 +279,11 @@ async fn append(tx: &mut AnyConnection, id: String, event: &AuditEvent) -> Resul
     Ok(())
 }
 
-fn detail(detail: &serde_json::Value) -> String {
+fn detail(event: &AuditEvent) -> String {
+    let mut detail = event.detail.clone();
+    if let (Actor::Through { via, .. }, Some(fields)) = (&event.actor, detail.as_object_mut()) {
+        fields.insert("via".to_owned(), via.to_string().into());
+    }
     let text = detail.to_string();
     if text.len() <= MAX_DETAIL {
         return text;

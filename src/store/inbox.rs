@@ -14,6 +14,9 @@ use super::{
 /// once this has passed; [`Store::renew_claims`] keeps slow work claimed.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(30);
 
+/// The outcome of talk that was not meant for the bot: its words are not kept.
+pub const OVERHEARD: &str = "overheard";
+
 /// The most text kept of one message. Nothing that long is a question.
 const MAX_TEXT: usize = 64 * 1024;
 const MAX_NAME: usize = 256;
@@ -193,6 +196,21 @@ impl Store {
     }
 }
 
+/// Keeps that an event was seen, but not what was said in it.
+async fn forget(tx: &mut AnyConnection, id: &str) -> Result<()> {
+    let row =
+        sqlx::query("SELECT inbound FROM inbox WHERE id = $1").bind(id).fetch_one(&mut *tx).await?;
+    let mut inbound: Inbound =
+        from_json("an inbound event", &row.try_get::<String, _>("inbound")?)?;
+    inbound.text.clear();
+    sqlx::query("UPDATE inbox SET inbound = $1 WHERE id = $2")
+        .bind(to_json(&inbound)?)
+        .bind(id)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Marks an event as done. Says whether this attempt did it: `attempt` recognises itself when its
 /// first answer was lost, everybody else is too late.
 pub(super) async fn finish(
@@ -215,6 +233,9 @@ pub(super) async fn finish(
     .await?
     .rows_affected();
     if done == 1 {
+        if outcome == OVERHEARD {
+            forget(tx, id).await?;
+        }
         return Ok(Finish::Now);
     }
     let by = sqlx::query("SELECT finished_by FROM inbox WHERE id = $1")

@@ -61,8 +61,18 @@ pub struct Person {
 
 impl Store {
     /// Who speaks from this account, and what they may do at this moment. Unknown people get a
-    /// link code, the same one for a day.
+    /// link code, the same one for a day. An empty display name is no new name.
     pub async fn principal(&self, identity: &UserRef, display_name: &str) -> Result<Principal> {
+        let mut principal = self.acquaintance(identity, display_name).await?;
+        if !principal.is_known() {
+            let display_name = bounded(display_name, MAX_NAME);
+            principal.link_code = Some(self.link_code(identity, &display_name).await?);
+        }
+        Ok(principal)
+    }
+
+    /// The same, without a link code: of unknown people nothing is kept.
+    pub async fn acquaintance(&self, identity: &UserRef, display_name: &str) -> Result<Principal> {
         let display_name = bounded(display_name, MAX_NAME);
         let (platform, workspace, person) = identity_key(identity);
         let rows = sqlx::query(
@@ -77,12 +87,11 @@ impl Store {
         .fetch_all(&self.inner.pool)
         .await?;
         let Some(first) = rows.first() else {
-            let code = self.link_code(identity, &display_name).await?;
             return Ok(Principal {
                 id: None,
                 identity: identity.clone(),
                 bindings: Vec::new(),
-                link_code: Some(code),
+                link_code: None,
             });
         };
         let id = PrincipalId(first.try_get("principal")?);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform};
+use chat::{
+    Assurance, Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform,
+};
 use chrono::TimeDelta;
 use smartcloudops::{
     access::Role,
@@ -98,6 +100,50 @@ async fn a_stranger_gets_a_code_and_with_it_a_role_and_then_an_answer() {
         assert_eq!(granted.title, format!("{BEN} is now Viewer everywhere"));
         let card = room.says(BEN, "cpu of web-1").await.unwrap();
         assert!(card.title.contains("42 %"), "{}", card.title);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unproven_sender_may_ask_and_nothing_else() {
+    in_a_room(async |database, room| {
+        room.knows(ANA, Role::Admin).await;
+        let code = read(&room.says(BEN, "link").await.unwrap());
+        let code = code.split('`').nth(1).unwrap().to_owned();
+        let unproven =
+            |text: &str| Inbound { assurance: Assurance::Unproven, ..room.event(ANA, text) };
+        for text in ["cpu of web-1", "help", "whoami", "approvals", &*code] {
+            let card = read(&room.hears(unproven(text)).await.unwrap());
+            assert!(!card.contains("does not prove"), "{text}: {card}");
+        }
+        let acts = [
+            &*format!("{code} yes"),
+            "grant viewer slack:T1:UBEN",
+            "revoke admin slack:T1:UANA",
+            "restart nginx on web-1",
+            "approve 7F3K",
+            "query up{job=\"node\"}",
+            "logs web-1",
+            "ack 12",
+        ];
+        for text in acts {
+            let card = read(&room.hears(unproven(text)).await.unwrap());
+            assert!(card.contains("does not prove that it is you"), "{text}: {card}");
+        }
+        let refused = "SELECT COUNT(*) FROM audit WHERE outcome = 'refused: not_permitted'";
+        assert_eq!(database.count(refused).await, i64::try_from(acts.len()).unwrap());
+        assert_eq!(room.app.store.people().await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_grant_is_no_failure_of_the_database() {
+    in_a_room(async |_, room| {
+        room.knows(ANA, Role::Admin).await;
+        let card = read(&room.says(ANA, "grant viewer ABCD1234").await.unwrap());
+        assert!(card.contains("I know no such link code"), "{card}");
+        assert_eq!(room.app.meters.store_failures.get(), 0);
     })
     .await;
 }
@@ -309,11 +355,20 @@ async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
         assert_eq!(room.attempts(), 0);
         assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 0);
         assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 0);
+        // Not a word of it is kept, and nobody got a code for it.
+        let kept = database.look("SELECT inbound FROM inbox WHERE outcome = 'overheard'").await;
+        assert_eq!(kept.len(), 7);
+        for inbound in kept {
+            assert_eq!(serde_json::from_str::<Inbound>(&inbound).unwrap().text, "");
+        }
+        assert_eq!(database.count("SELECT COUNT(*) FROM link_codes").await, 0);
 
         let card = room.hears(overheard(ANA, "what is the cpu of web-1?")).await.unwrap();
         assert!(card.title.contains("42 %"), "{}", card.title);
         assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 2);
         assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 1);
+        // Spoken to, the bot knows what to say to a stranger.
+        assert!(read(&room.says(BEN, "cpu of web-1").await.unwrap()).contains("grant viewer "));
     })
     .await;
 }

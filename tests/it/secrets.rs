@@ -127,6 +127,35 @@ async fn secrets_are_not_written_when_all_is_wrong() {
 }
 
 #[test]
+fn a_secret_in_the_environment_beats_the_file_of_one() {
+    let bot = Smartcloudops::configured("");
+    let place = |name: &str| bot.directory().join(name);
+    std::fs::write(place("url"), format!("sqlite:{}", place("file.db").display())).unwrap();
+    let text = format!(
+        "[log]\ndirectory = \"{}\"\n[store]\nurl_file = \"{}\"\n",
+        place("logs").display(),
+        place("url").display()
+    );
+    std::fs::write(place("smartcloudops.toml"), text).unwrap();
+    let migrate = |variables: &[(&str, String)]| {
+        let mut command = bot.command(&["migrate"]);
+        command.env("SMARTCLOUDOPS_TEST_SOMETHING", "is no setting");
+        let output = command.envs(variables.iter().cloned()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let url = |name: &str| format!("sqlite:{}", place(name).display());
+    migrate(&[("SMARTCLOUDOPS_STORE__URL", url("environment.db"))]);
+    assert!(place("environment.db").exists() && !place("file.db").exists());
+    // The file is not even read.
+    std::fs::remove_file(place("url")).unwrap();
+    migrate(&[("SMARTCLOUDOPS_STORE__URL", url("again.db"))]);
+    // And a file named in the environment beats what is in the configuration.
+    std::fs::write(place("other"), url("other.db")).unwrap();
+    migrate(&[("SMARTCLOUDOPS_STORE__URL_FILE", place("other").display().to_string())]);
+    assert!(place("again.db").exists() && place("other.db").exists());
+}
+
+#[test]
 fn a_mistake_beside_a_secret_is_shown_without_it() {
     for (text, words) in [
         // An open quote, a number with a point, a list, a table; and credentials in an address.

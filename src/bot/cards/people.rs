@@ -6,10 +6,10 @@ use crate::access::{Principal, Role};
 
 /// Who the speaker is here, and how to get more.
 pub fn whoami(principal: &Principal, display_name: &str) -> Card {
-    let mut fields = vec![
-        ("account".to_owned(), principal.identity.to_string()),
-        ("shown as".to_owned(), display_name.to_owned()),
-    ];
+    let mut fields = vec![("account".to_owned(), principal.identity.to_string())];
+    if !display_name.is_empty() {
+        fields.push(("shown as".to_owned(), display_name.to_owned()));
+    }
     if principal.bindings.is_empty() {
         fields.push(("role".to_owned(), Role::Guest.to_string()));
     }
