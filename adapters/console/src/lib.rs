@@ -132,6 +132,11 @@ impl ChatAdapter for Console {
         Platform::Console
     }
 
+    /// This machine: another one's people look at another screen.
+    fn workspace(&self) -> Option<&str> {
+        Some(&self.config.person.workspace)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { files: true, max_text: 20_000, ..Capabilities::default() }
     }
