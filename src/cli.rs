@@ -15,14 +15,15 @@ use std::{
 
 use chat::Style;
 use clap::{CommandFactory, Parser, Subcommand};
+use secrecy::ExposeSecret;
 
 use crate::{
     access::RefusalKind,
-    app::{App, AppError},
+    app::AppError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
     serve::{self, Mode},
-    store::StoreError,
+    store::{Store, StoreError},
     telemetry::{self, Screen, TelemetryError},
 };
 
@@ -184,9 +185,21 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
 }
 
 async fn migrate(config: Config) -> Result<u8, CliError> {
-    let app = App::build(config, Clock::system()).await?;
-    say(&format!("The {} database is up to date.", app.store.backend()));
+    let store = store(&config).await?;
+    say(&format!("The {} database is up to date.", store.backend()));
     Ok(SUCCESS)
+}
+
+/// The database alone, made or updated where needed: its commands work whatever else is broken.
+async fn store(config: &Config) -> Result<Store, CliError> {
+    let store = Store::open(config.store_url()?.expose_secret(), Clock::system()).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// The database that is there.
+async fn existing_store(config: &Config) -> Result<Store, CliError> {
+    Ok(Store::open_existing(config.store_url()?.expose_secret(), Clock::system()).await?)
 }
 
 /// The exit code of a refusal.

@@ -39,6 +39,7 @@ mod migrate;
 mod outbox;
 mod people;
 mod samples;
+mod served;
 mod words;
 mod write;
 
@@ -50,6 +51,7 @@ pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, OVERHEARD, Recorded};
 pub use outbox::{Delivery, DeliveryId, Reply};
 pub use people::{Change, Person, Subject};
 pub use samples::Sample;
+pub use served::Served;
 pub use write::WriteTx;
 
 use std::{

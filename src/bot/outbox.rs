@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    store::{Delivery, StoreError},
+    store::{Delivery, Served, StoreError},
 };
 
 /// How often the queue is looked at when nobody says that something was put in.
@@ -25,31 +25,44 @@ const MOST_ATTEMPTS: u32 = 30;
 pub struct Outbox {
     app: Arc<App>,
     adapters: Vec<Arc<dyn ChatAdapter>>,
+    serves: Vec<Served>,
     wake: Notify,
 }
 
 impl Outbox {
     /// An outbox to these platforms.
     pub fn new(app: Arc<App>, adapters: Vec<Arc<dyn ChatAdapter>>) -> Self {
-        Self { app, adapters, wake: Notify::new() }
+        let serves = adapters.iter().map(|adapter| served(&**adapter)).collect();
+        Self { app, adapters, serves, wake: Notify::new() }
+    }
+
+    /// The platforms that are connected here. The rest is for other processes.
+    pub fn serves(&self) -> &[Served] {
+        &self.serves
     }
 
     /// Posts one reply now and notes what came of it. A failure leaves it in the queue.
     pub async fn post(&self, delivery: &Delivery) {
         let reply = &delivery.reply;
         let platform = reply.conversation.platform;
-        let adapter = self.adapters.iter().find(|adapter| adapter.platform() == platform);
-        let posted = match adapter {
+        let adapter =
+            self.adapters.iter().find(|adapter| served(&***adapter).covers(&reply.conversation));
+        let (label, noted) = match adapter {
             Some(adapter) => {
                 let card = reply.card.clone().fit(&adapter.capabilities());
-                adapter.post(&reply.conversation, &card, &DedupeKey(reply.key.clone())).await
+                let key = DedupeKey(reply.key.clone());
+                match adapter.post(&reply.conversation, &card, &key).await {
+                    Ok(message) => {
+                        ("posted", self.app.store.delivered(&delivery.id, &message).await)
+                    }
+                    Err(error) => self.not_posted(delivery, &error).await,
+                }
             }
-            // Perhaps it is connected elsewhere, or after the next start: the reply stays.
-            None => Err(ChatError::Unreachable { platform, source: "it is not connected".into() }),
-        };
-        let (label, noted) = match posted {
-            Ok(message) => ("posted", self.app.store.delivered(&delivery.id, &message).await),
-            Err(error) => self.not_posted(delivery, &error).await,
+            // Perhaps it is connected elsewhere, or after the next start: the reply stays, untried.
+            None => {
+                let reason = format!("{platform} is not connected");
+                ("put_back", self.app.store.not_ours(&delivery.id, &reason).await)
+            }
         };
         self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
         if let Err(error) = noted {
@@ -80,7 +93,7 @@ impl Outbox {
     /// Posts what is due until told to stop.
     pub async fn run(&self, shutdown: CancellationToken) {
         loop {
-            match self.app.store.due(self.app.clock.now(), BATCH).await {
+            match self.app.store.due(&self.serves, self.app.clock.now(), BATCH).await {
                 Ok(due) => {
                     self.app.meters.outbox_waiting.set(due.len().try_into().unwrap_or(i64::MAX));
                     let full = due.len() == BATCH as usize;
@@ -103,6 +116,10 @@ impl Outbox {
             }
         }
     }
+}
+
+fn served(adapter: &dyn ChatAdapter) -> Served {
+    Served { platform: adapter.platform(), workspace: adapter.workspace().map(ToOwned::to_owned) }
 }
 
 /// How long to wait before the next attempt; `None` when another one cannot help.

@@ -36,14 +36,11 @@ pub async fn change_role(
     who: &Subject,
     environment: Option<&str>,
 ) -> Result<Card, StoreError> {
-    // A code is used up by a grant: whose it is has to be known before.
+    // The card names the account, not the code.
     let identity = store.identity_of(who).await?;
-    let subject = Subject::Identity(identity.clone());
     let (done, card): (_, fn(&_, _, _, _) -> _) = match change {
-        RoleChange::Grant => (store.grant(by, &subject, role, environment).await?, cards::granted),
-        RoleChange::Revoke => {
-            (store.revoke(by, &subject, role, environment).await?, cards::revoked)
-        }
+        RoleChange::Grant => (store.grant(by, who, role, environment).await?, cards::granted),
+        RoleChange::Revoke => (store.revoke(by, who, role, environment).await?, cards::revoked),
     };
     Ok(card(&identity, role, environment, matches!(done, Change::Made(_))))
 }

@@ -114,7 +114,7 @@ impl Receiver {
         let left = async {
             store.renew_claims().await?;
             self.give_back().await?;
-            store.pending(TAKEN_UP).await
+            store.pending(self.outbox.serves(), TAKEN_UP).await
         };
         match left.await {
             Ok(left) => {

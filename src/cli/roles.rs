@@ -6,13 +6,12 @@ use clap::Subcommand;
 use super::{CliError, SUCCESS, say, style_of_stdout};
 use crate::{
     access::Role,
-    app::App,
     bot::people::{RoleChange, change_role},
     clock::Clock,
     config::Config,
     format,
     people::console_user,
-    store::{Actor, AuditEvent, StoreError, Subject},
+    store::{Actor, AuditEvent, Store, StoreError, Subject},
 };
 
 /// What can be done with roles.
@@ -40,35 +39,35 @@ pub(super) struct Binding {
 }
 
 pub(super) async fn run(config: Config, command: Command) -> Result<u8, CliError> {
-    let app = App::build(config, Clock::system()).await?;
+    let store = super::store(&config).await?;
     let (change, Binding { role, user, environment }) = match command {
         Command::Grant(binding) => (RoleChange::Grant, binding),
         Command::Revoke(binding) => (RoleChange::Revoke, binding),
-        Command::List => return list(&app).await,
+        Command::List => return list(&store).await,
     };
     let actor = Actor::Person { identity: console_user(), principal: None };
     let subject = user.to_string();
     let who = Subject::Identity(user);
-    let done = change_role(&app.store, &actor, change, role, &who, environment.as_deref()).await;
+    let done = change_role(&store, &actor, change, role, &who, environment.as_deref()).await;
     if let Err(StoreError::Refused(refusal)) = &done {
         let attempt = AuditEvent {
-            at: app.clock.now(),
+            at: Clock::system().now(),
             actor,
             action: change.action().to_owned(),
             subject,
             detail: serde_json::json!({ "role": role, "environment": environment }),
             outcome: format!("refused: {}", refusal.kind.as_str()),
         };
-        app.store.put_on_record(&attempt).await?;
+        store.put_on_record(&attempt).await?;
     }
     let card = done?;
     say(&chat::text(&card, style_of_stdout()));
     Ok(SUCCESS)
 }
 
-async fn list(app: &App) -> Result<u8, CliError> {
+async fn list(store: &Store) -> Result<u8, CliError> {
     let mut rows = Vec::new();
-    for person in app.store.people().await? {
+    for person in store.people().await? {
         for (identity, name) in &person.identities {
             for binding in &person.bindings {
                 let place = binding.environment.clone();

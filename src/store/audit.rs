@@ -1,6 +1,6 @@
 //! The audit: append-only, each row sealed with the hash of the row before it.
 
-use std::{fmt, io::Write};
+use std::{fmt, io::Write, str::FromStr};
 
 use chat::UserRef;
 use chrono::{DateTime, Utc};
@@ -115,6 +115,27 @@ pub struct Verified {
     pub rows: u64,
     /// The hash of the last one.
     pub head: String,
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.rows, self.head)
+    }
+}
+
+impl FromStr for Verified {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let wrong = "write ROWS:HASH as an earlier `audit verify` printed it";
+        let (rows, head) = text.trim().split_once(':').ok_or(wrong)?;
+        let rows = rows.parse().ok().filter(|rows| *rows > 0).ok_or(wrong)?;
+        let head = head.to_ascii_lowercase();
+        if head.len() != GENESIS.len() || !head.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(wrong);
+        }
+        Ok(Self { rows, head })
+    }
 }
 
 /// Why the audit could not be verified.

@@ -31,6 +31,16 @@ const SQLITE_CONNECTIONS: u32 = 6;
 /// PostgreSQL: few enough that several bots fit into its default of 100.
 const POSTGRES_CONNECTIONS: u32 = 10;
 
+/// What to do when a database is looked at that nobody made.
+const NOT_MADE: &str = "Check `store.url`, or run `smartcloudops migrate` to make it";
+
+/// What a database that is not there means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsMade,
+    IsAnError,
+}
+
 static DRIVERS: Once = Once::new();
 
 struct Target {
@@ -46,14 +56,36 @@ impl Store {
         Self::open_waiting(url, clock, LOCK_WAIT).await
     }
 
-    /// The same, waiting this long for a lock that another process holds.
+    /// Opens a database that is there with all its tables, and makes nothing: what is looked up in
+    /// the wrong place must not be found empty.
+    pub async fn open_existing(url: &str, clock: Clock) -> Result<Self> {
+        let store = Self::open_as(url, clock, LOCK_WAIT, Missing::IsAnError).await?;
+        if store.pending_migrations().await?.is_empty() {
+            return Ok(store);
+        }
+        let place = store.place().to_owned();
+        store.close().await;
+        let reason = "it has no tables, or old ones".to_owned();
+        Err(StoreError::CannotOpen { place, reason, remedy: NOT_MADE })
+    }
+
+    /// The same as `open`, waiting this long for a lock that another process holds.
     pub async fn open_waiting(url: &str, clock: Clock, lock_wait: Duration) -> Result<Self> {
+        Self::open_as(url, clock, lock_wait, Missing::IsMade).await
+    }
+
+    async fn open_as(
+        url: &str,
+        clock: Clock,
+        lock_wait: Duration,
+        missing: Missing,
+    ) -> Result<Self> {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let Target { backend, options, place } = target(url)?;
+        let Target { backend, options, place } = target(url, missing)?;
         // One connection by hand first: the pool hides the reason and tries for ten seconds.
         let first = async {
             let mut connection = options.connect().await?;
-            prepare(&mut connection, lock_wait).await?;
+            prepare(&mut connection, lock_wait, missing).await?;
             connection.close().await
         };
         match tokio::time::timeout(PATIENCE, first).await {
@@ -72,7 +104,7 @@ impl Store {
         let mut pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
-            .after_connect(move |connection, _| Box::pin(prepare(connection, lock_wait)));
+            .after_connect(move |connection, _| Box::pin(prepare(connection, lock_wait, missing)));
         if backend == Backend::Sqlite {
             pool = pool.idle_timeout(None).max_lifetime(None).test_before_acquire(false);
         }
@@ -90,12 +122,15 @@ impl Store {
     }
 }
 
-async fn prepare(connection: &mut AnyConnection, lock_wait: Duration) -> sqlx::Result<()> {
+async fn prepare(
+    connection: &mut AnyConnection,
+    lock_wait: Duration,
+    missing: Missing,
+) -> sqlx::Result<()> {
     let (wait, statements): (_, &[&'static str]) = if connection.backend_name() == "SQLite" {
         (
             "PRAGMA busy_timeout",
             &[
-                "PRAGMA journal_mode = WAL",
                 // In WAL with NORMAL, a committed approval may be undone by a power loss.
                 "PRAGMA synchronous = FULL",
                 "PRAGMA foreign_keys = ON",
@@ -114,16 +149,20 @@ async fn prepare(connection: &mut AnyConnection, lock_wait: Duration) -> sqlx::R
     // A number of our own, not a word of anybody's.
     let wait = AssertSqlSafe(format!("{wait} = {}", lock_wait.as_millis()));
     connection.execute(wait).await?;
+    // It stays in the file, and would be written into an empty one.
+    if connection.backend_name() == "SQLite" && missing == Missing::IsMade {
+        connection.execute("PRAGMA journal_mode = WAL").await?;
+    }
     for statement in statements {
         connection.execute(*statement).await?;
     }
     Ok(())
 }
 
-fn target(url: &str) -> Result<Target> {
+fn target(url: &str, missing: Missing) -> Result<Target> {
     let url = url.trim();
     if let Some(rest) = url.strip_prefix("sqlite:") {
-        return sqlite(url, rest.strip_prefix("//").unwrap_or(rest));
+        return sqlite(url, rest.strip_prefix("//").unwrap_or(rest), missing);
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         let parsed = Url::from_str(url).map_err(|error| StoreError::NotADatabase {
@@ -142,7 +181,7 @@ fn target(url: &str) -> Result<Target> {
     })
 }
 
-fn sqlite(url: &str, rest: &str) -> Result<Target> {
+fn sqlite(url: &str, rest: &str, missing: Missing) -> Result<Target> {
     let refuse = |reason: &str| StoreError::NotADatabase {
         url: chat::escape_invisible(url),
         reason: reason.to_owned(),
@@ -159,10 +198,19 @@ fn sqlite(url: &str, rest: &str) -> Result<Target> {
     }
     let path = std::path::absolute(path).map_err(|error| refuse(&error.to_string()))?;
     let place = path.display().to_string();
-    create(&path).map_err(|error| cannot_open(Backend::Sqlite, place.clone(), error.into()))?;
+    match missing {
+        Missing::IsMade => create(&path)
+            .map_err(|error| cannot_open(Backend::Sqlite, place.clone(), error.into()))?,
+        Missing::IsAnError => {
+            if let Err(error) = std::fs::metadata(&path) {
+                let reason = error.to_string();
+                return Err(StoreError::CannotOpen { place, reason, remedy: NOT_MADE });
+            }
+        }
+    }
     let mut file =
         Url::from_file_path(&path).map_err(|()| refuse("it is not a path on this machine"))?;
-    file.set_query(Some("mode=rwc"));
+    file.set_query(Some(if missing == Missing::IsMade { "mode=rwc" } else { "mode=rw" }));
     let file = file.as_str().replacen("file:", "sqlite:", 1);
     let options = AnyConnectOptions::from_str(&file)
         .map_err(|error| cannot_open(Backend::Sqlite, place.clone(), error))?;
@@ -231,19 +279,20 @@ mod tests {
     #[test]
     fn a_password_is_never_part_of_the_place() {
         let url = "postgres://ana:hunter2@db.example/bot?password=hunter2";
-        let target = target(url).map_err(|error| error.to_string());
+        let target = target(url, Missing::IsMade).map_err(|error| error.to_string());
         assert_eq!(
             target.map(|target| target.place),
             Ok("postgres://ana:***@db.example/bot".into())
         );
-        let error = super::target("mysql://ana:hunter2@db/bot").err().unwrap().to_string();
+        let error =
+            super::target("mysql://ana:hunter2@db/bot", Missing::IsMade).err().unwrap().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
     fn what_names_no_database_is_refused_with_the_remedy() {
         for url in ["", "sqlite:", "sqlite::memory:", "sqlite:/a?cache=shared", "/var/x.db"] {
-            let error = target(url).err().unwrap().to_string();
+            let error = target(url, Missing::IsMade).err().unwrap().to_string();
             assert!(error.contains("sqlite:///path/to/file.db"), "{url}: {error}");
         }
     }

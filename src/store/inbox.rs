@@ -3,10 +3,11 @@
 use std::{fmt, time::Duration};
 
 use chat::Inbound;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::{
-    Result, Store, millis,
+    Result, Served, Store, millis,
+    served::columns,
     words::{bounded, from_json, key, to_json},
 };
 
@@ -127,32 +128,42 @@ impl Store {
 
     /// Claims what was recorded and never finished, oldest first: at the start, and from time to
     /// time for what a crashed neighbour left. What a live process works on is not offered.
-    pub async fn pending(&self, limit: u32) -> Result<Vec<Recorded>> {
+    /// Only of the platforms that this process serves.
+    pub async fn pending(&self, served: &[Served], limit: u32) -> Result<Vec<Recorded>> {
+        if served.is_empty() {
+            return Ok(Vec::new());
+        }
         let now = self.now();
         let mut tx = self.begin_write().await?;
-        let mut rows = sqlx::query(
+        let ours = columns(served, 5);
+        let mut claim = sqlx::query(AssertSqlSafe(format!(
             "UPDATE inbox SET claimed_by = $1, claimed_until = $2, attempts = attempts + 1 \
              WHERE state = 'pending' AND claimed_until <= $3 AND id IN (\
-               SELECT id FROM inbox WHERE state = 'pending' AND claimed_until <= $3 \
+               SELECT id FROM inbox WHERE state = 'pending' AND claimed_until <= $3 AND ({}) \
                ORDER BY received_at, id LIMIT $4) \
              RETURNING id, inbound, received_at, attempts",
-        )
+            ours.sql
+        )))
         .bind(&*self.inner.instance)
         .bind(millis(now + CLAIM_LEASE))
         .bind(millis(now))
-        .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await?
-        .into_iter()
-        .map(|row| {
-            Ok((
-                row.try_get::<i64, _>("received_at")?,
-                row.try_get::<String, _>("id")?,
-                row.try_get::<String, _>("inbound")?,
-                row.try_get::<i64, _>("attempts")?,
-            ))
-        })
-        .collect::<Result<Vec<_>>>()?;
+        .bind(i64::from(limit));
+        for value in ours.values {
+            claim = claim.bind(value);
+        }
+        let mut rows = claim
+            .fetch_all(&mut *tx)
+            .await?
+            .into_iter()
+            .map(|row| {
+                Ok((
+                    row.try_get::<i64, _>("received_at")?,
+                    row.try_get::<String, _>("id")?,
+                    row.try_get::<String, _>("inbound")?,
+                    row.try_get::<i64, _>("attempts")?,
+                ))
+            })
+            .collect::<Result<Vec<_>>>()?;
         tx.commit().await?;
         rows.sort();
         rows.into_iter()

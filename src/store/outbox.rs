@@ -4,10 +4,11 @@ use std::{fmt, time::Duration};
 
 use chat::{Block, Card, Conversation, MessageRef};
 use chrono::{DateTime, Utc};
-use sqlx::{AnyConnection, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
-    Result, Store, WriteTx, millis, moment,
+    Result, Served, Store, WriteTx, millis, moment,
+    served::conversations,
     words::{bounded, from_hex, from_json, key, to_hex, to_json},
 };
 
@@ -77,24 +78,34 @@ impl Store {
         Delivery { id: DeliveryId(self.new_id()), reply, attempt: 1, since }
     }
 
-    /// Claims the replies that are due, oldest first. Each is offered to one process at a time.
-    pub async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Delivery>> {
-        if !self.anything_due(now).await? {
+    /// Claims the replies that are due on the platforms this process serves, oldest first. Each is
+    /// offered to one process at a time.
+    pub async fn due(
+        &self,
+        served: &[Served],
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        if !self.anything_due(served, now).await? {
             return Ok(Vec::new());
         }
         let mut tx = self.begin_write().await?;
-        let rows = sqlx::query(
+        let ours = conversations(served, "conversation", 4);
+        let mut claim = sqlx::query(AssertSqlSafe(format!(
             "UPDATE outbox SET due_at = $1, attempts = attempts + 1 \
              WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
-               SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 \
+               SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) \
                ORDER BY due_at, id LIMIT $3) \
              RETURNING id, dedupe_key, conversation, card, pictures, attempts, created_at",
-        )
+            ours.sql
+        )))
         .bind(millis(now + LEASE))
         .bind(millis(now))
-        .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await?;
+        .bind(i64::from(limit));
+        for value in ours.values {
+            claim = claim.bind(value);
+        }
+        let rows = claim.fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let mut due = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
         due.sort_by(|left, right| left.id.0.cmp(&right.id.0));
@@ -102,13 +113,36 @@ impl Store {
     }
 
     /// Looks without writing: an idle bot does not touch the disk.
-    async fn anything_due(&self, now: DateTime<Utc>) -> Result<bool> {
-        let row =
-            sqlx::query("SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 LIMIT 1")
-                .bind(millis(now))
-                .fetch_optional(&self.inner.pool)
-                .await?;
-        Ok(row.is_some())
+    async fn anything_due(&self, served: &[Served], now: DateTime<Utc>) -> Result<bool> {
+        if served.is_empty() {
+            return Ok(false);
+        }
+        let ours = conversations(served, "conversation", 2);
+        let mut look = sqlx::query(AssertSqlSafe(format!(
+            "SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 AND ({}) LIMIT 1",
+            ours.sql
+        )))
+        .bind(millis(now));
+        for value in ours.values {
+            look = look.bind(value);
+        }
+        Ok(look.fetch_optional(&self.inner.pool).await?.is_some())
+    }
+
+    /// Gives a claimed reply back untried: it is for another process, at once, and this claim was
+    /// no attempt.
+    pub async fn not_ours(&self, id: &DeliveryId, reason: &str) -> Result<()> {
+        let _turn = self.turn().await?;
+        sqlx::query(
+            "UPDATE outbox SET due_at = $1, attempts = attempts - 1, reason = $2 \
+             WHERE id = $3 AND state = 'waiting'",
+        )
+        .bind(millis(self.now()))
+        .bind(bounded(reason, MAX_REASON))
+        .bind(&*id.0)
+        .execute(&self.inner.pool)
+        .await?;
+        Ok(())
     }
 
     /// The platform has it, as this message.

@@ -180,14 +180,8 @@ impl Store {
         .bind(millis(self.now()))
         .execute(&mut **tx)
         .await?;
-        sqlx::query(
-            "DELETE FROM link_codes WHERE platform = $1 AND workspace = $2 AND person = $3",
-        )
-        .bind(platform)
-        .bind(&*workspace)
-        .bind(&*person)
-        .execute(&mut **tx)
-        .await?;
+        // Its code stays until it expires: the same change may be asked for again, by who could
+        // not see that it was made. It is good for nothing else.
         Ok(())
     }
 }

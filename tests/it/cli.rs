@@ -137,11 +137,65 @@ async fn an_edited_audit_row_is_found_and_named() {
         let doctor = bot.run(&["doctor"]);
         assert!(!doctor.status.success());
         assert!(out(&doctor).contains("row 2"), "{doctor:?}");
+        // An audit written anew is whole, and not the one that was verified before.
+        let kept = out(&whole);
+        let kept = kept.split_once("--since ").unwrap().1.trim();
+        assert!(kept.starts_with("3:"), "{kept}");
+        assert!(!bot.run(&["audit", "verify", "--since", kept]).status.success());
         // Put back as it was, it is whole again: nothing was repaired behind our back.
         database.meddle("UPDATE audit SET subject = 'slack:T1:UANA' WHERE seq = 2").await;
         assert!(bot.run(&["audit", "verify"]).status.success());
+        assert!(bot.run(&["audit", "verify", "--since", kept]).status.success());
+        let other = format!("2:{}", kept.split_once(':').unwrap().1);
+        let anew = bot.run(&["audit", "verify", "--since", &other]);
+        assert!(err(&anew).contains("row 2"), "{anew:?}");
+        for wrong in ["3", "0:aa", "3:zz", "x:y"] {
+            let usage = bot.run(&["audit", "verify", "--since", wrong]);
+            assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+        }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_looked_for_in_the_wrong_place_is_not_found_whole() {
+    let bot = Smartcloudops::here();
+    let output = bot.run(&["audit", "verify"]);
+    let text = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text.contains("bot.db") && text.contains("store.url"), "{text}");
+    assert!(!bot.directory().join("bot.db").exists(), "looking makes nothing");
+    // Nor are tables made in what is no database of the bot.
+    std::fs::write(bot.directory().join("bot.db"), "").unwrap();
+    let output = bot.run(&["audit", "verify"]);
+    assert!(err(&output).contains("no tables"), "{output:?}");
+    assert_eq!(std::fs::metadata(bot.directory().join("bot.db")).unwrap().len(), 0);
+    for_each(async |database| {
+        database.meddle("DROP TABLE _sqlx_migrations").await;
+        let bot = Smartcloudops::configured(&format!("[store]\nurl = \"{}\"\n", database.url));
+        for command in ["verify", "export"] {
+            let output = bot.run(&["audit", command]);
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            assert!(err(&output).contains("smartcloudops migrate"), "{output:?}");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn roles_and_the_audit_need_only_the_database() {
+    let bot = Smartcloudops::configured(
+        "[metrics.prometheus]\nurl = \"https://127.0.0.1:9\"\nca_file = \"/nowhere/ca.pem\"\n",
+    );
+    for command in [
+        &["roles", "grant", "admin", "slack:T1:UANA"][..],
+        &["roles", "list"],
+        &["audit", "verify"],
+        &["migrate"],
+    ] {
+        let output = bot.run(command);
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    }
 }
 
 #[test]

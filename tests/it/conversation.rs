@@ -216,7 +216,15 @@ async fn a_reply_waits_while_its_platform_is_not_connected() {
         room.delivers(&event).await.unwrap();
         room.reply_becomes(&event, "waiting").await;
         let reasons = database.look("SELECT reason FROM outbox WHERE state = 'waiting'").await;
-        assert_eq!(reasons, ["could not reach discord: it is not connected"]);
+        assert_eq!(reasons, ["discord is not connected"]);
+        // That was no attempt, and looking at the queue makes none.
+        for _ in 0..3 {
+            room.later(TimeDelta::minutes(10));
+        }
+        let seen = room.event(ANA, "whoami");
+        room.hears(seen).await;
+        let attempts = "SELECT MAX(attempts) FROM outbox WHERE state = 'waiting'";
+        assert_eq!(database.count(attempts).await, 0);
     })
     .await;
 }

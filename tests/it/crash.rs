@@ -15,7 +15,7 @@ use smartcloudops::{
 };
 
 use crate::{
-    store::{asked, channel, said},
+    store::{asked, channel, said, slack},
     support::database::{Database, on_postgres, on_sqlite},
 };
 
@@ -71,14 +71,14 @@ async fn kill_again_and_again(database: &Database) {
         Store::open(&database.url, Clock::fixed(Clock::system().now() + TimeDelta::hours(1)))
             .await
             .unwrap();
-    let pending = after.pending(10_000).await.unwrap();
+    let pending = after.pending(&slack(), 10_000).await.unwrap();
     let left: BTreeSet<_> = pending.iter().map(|it| it.inbound.id.clone()).collect();
     assert_eq!(left, recorded.difference(&done).cloned().collect::<BTreeSet<_>>());
     for event in &pending {
         let done = after.complete(&event.id, &answer(&event.inbound.id)).await.unwrap();
         assert!(matches!(done, Completed::Now(_)));
     }
-    assert!(after.pending(10).await.unwrap().is_empty());
+    assert!(after.pending(&slack(), 10).await.unwrap().is_empty());
     assert_eq!(after.verify_audit().await.unwrap().rows, recorded.len() as u64);
     println!(
         "{}: {ROUNDS} kills, {} acknowledged, {} recorded, {} left pending, {:.1} s",

@@ -11,7 +11,7 @@ mod samples;
 
 use chat::{Assurance, Conversation, Inbound, MessageRef, Origin, Platform};
 use serde_json::json;
-use smartcloudops::store::{Actor, AuditEvent};
+use smartcloudops::store::{Actor, AuditEvent, Served};
 
 use crate::support::database::at;
 
@@ -38,6 +38,11 @@ pub fn channel() -> Conversation {
         channel: "C1".to_owned(),
         thread: None,
     }
+}
+
+/// What the process of these stories is connected to.
+pub fn slack() -> [Served; 1] {
+    [Served { platform: Platform::Slack, workspace: None }]
 }
 
 /// Something that goes on record.

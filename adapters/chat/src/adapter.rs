@@ -125,6 +125,12 @@ pub trait ChatAdapter: Send + Sync {
     /// Which platform this is.
     fn platform(&self) -> Platform;
 
+    /// The one workspace it talks in; `None` for all workspaces of the platform. What belongs to
+    /// another workspace is left to the process that serves it.
+    fn workspace(&self) -> Option<&str> {
+        None
+    }
+
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 

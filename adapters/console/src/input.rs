@@ -44,6 +44,11 @@ impl Drop for Before {
 }
 
 impl Lines {
+    #[cfg(test)]
+    pub(crate) fn typed(received: mpsc::Receiver<String>) -> Self {
+        Self { received, ready: None, _before: None }
+    }
+
     /// Asks for the next line; `None` when the person left.
     pub(crate) async fn next(&mut self) -> Option<String> {
         if let Some(ready) = &self.ready {
@@ -59,6 +64,11 @@ impl Lines {
 pub(crate) struct Screen(Option<Arc<Mutex<dyn ExternalPrinter + Send>>>);
 
 impl Screen {
+    #[cfg(test)]
+    pub(crate) fn on(printer: impl ExternalPrinter + Send + 'static) -> Self {
+        Self(Some(Arc::new(Mutex::new(printer))))
+    }
+
     pub(crate) fn print(&self, text: &str) {
         let shown = match &self.0 {
             Some(printer) => printer

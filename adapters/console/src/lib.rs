@@ -6,18 +6,22 @@ use std::{
     io::{self, IsTerminal},
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use chat::{
     Assurance, Block, Capabilities, Card, ChatAdapter, ChatError, Conversation, DedupeKey, Inbound,
-    Inbox, MessageRef, Origin, Platform, Style, UserRef,
+    Inbox, MessageRef, Origin, Platform, Style, Tone, UserRef,
 };
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use input::{Lines, Screen};
+
+/// Who waits longer than this for an answer is told so, and may go on typing.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How the terminal is set up.
 pub struct ConsoleConfig {
@@ -56,16 +60,20 @@ impl Console {
         } else {
             input::piped()
         };
+        Ok(Self::with(config, screen, lines))
+    }
+
+    fn with(config: ConsoleConfig, screen: Screen, lines: Lines) -> Self {
         // One slot: what matters is that something was shown, not how often.
         let (answered, answers) = mpsc::channel(1);
-        Ok(Self {
+        Self {
             config,
             screen,
             lines: Mutex::new(Some(lines)),
             answered,
             answers: Mutex::new(answers),
             counter: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Shows a card that answers nobody, such as the first screen.
@@ -132,6 +140,11 @@ impl ChatAdapter for Console {
         Platform::Console
     }
 
+    /// This machine: another one's people look at another screen.
+    fn workspace(&self) -> Option<&str> {
+        Some(&self.config.person.workspace)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { files: true, max_text: 20_000, ..Capabilities::default() }
     }
@@ -159,6 +172,13 @@ impl ChatAdapter for Console {
             tokio::select! {
                 _ = answers.recv() => {}
                 () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(PATIENCE) => self.show(
+                    &Card::titled(
+                        "I heard you, but could not save the answer; `smartcloudops doctor` says why",
+                    )
+                    .tone(Tone::Warning)
+                    .line("Should it still come, it is shown here."),
+                ),
             }
         }
     }
@@ -174,5 +194,64 @@ impl ChatAdapter for Console {
         // A full channel already says that something was shown.
         let _ = self.answered.try_send(());
         Ok(MessageRef { conversation: to.clone(), message: self.next_id() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex as StdMutex};
+
+    use rustyline::ExternalPrinter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<StdMutex<String>>);
+
+    impl ExternalPrinter for Paper {
+        fn print(&mut self, text: String) -> rustyline::Result<()> {
+            self.0.lock().unwrap().push_str(&text);
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_is_told_so_and_may_go_on() {
+        let paper = Paper::default();
+        let (typed, lines) = mpsc::channel(2);
+        for line in ["cpu", "whoami"] {
+            typed.send(line.to_owned()).await.unwrap();
+        }
+        drop(typed);
+        let console = Console::with(
+            ConsoleConfig {
+                person: "console:laptop:ana".parse().unwrap(),
+                display_name: "ana".to_owned(),
+                history: None,
+                pictures: std::env::temp_dir(),
+                style: Style::Plain,
+                run: "run".to_owned(),
+                clock: Box::new(|| DateTime::UNIX_EPOCH),
+            },
+            Screen::on(paper.clone()),
+            Lines::typed(lines),
+        );
+        let (inbox, mut deliveries) = Inbox::bounded(1);
+        let bot = async {
+            // The first is heard and never answered.
+            let first = deliveries.recv().await.unwrap().recorded();
+            assert_eq!(first.text, "cpu");
+            let second = deliveries.recv().await.unwrap().recorded();
+            let key = DedupeKey(second.id);
+            console.post(&second.conversation, &Card::titled("You"), &key).await.unwrap();
+        };
+        let started = tokio::time::Instant::now();
+        let (ended, ()) = tokio::join!(console.run(inbox, CancellationToken::new()), bot);
+        ended.unwrap();
+        assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+        let shown = paper.0.lock().unwrap().clone();
+        assert!(shown.contains("could not save the answer"), "{shown}");
+        assert!(shown.contains("doctor"), "{shown}");
+        assert!(shown.ends_with("You\n\n"), "{shown}");
     }
 }

@@ -105,13 +105,8 @@ impl Store {
         let (identity, name) = self.behind(tx, code).await?;
         match find(tx, &identity).await? {
             Some(owner) if owner == *principal => return Ok(Change::AlreadySo(owner)),
-            Some(_) => {
-                return Err(Refusal::new(
-                    RefusalKind::NotPermitted,
-                    format!("{identity} belongs to somebody else already."),
-                )
-                .into());
-            }
+            // A used code is good for nothing but the same again.
+            Some(_) => return Err(unknown_code().into()),
             None => {}
         }
         let known = sqlx::query("SELECT id FROM principals WHERE id = $1")
@@ -186,7 +181,7 @@ impl Store {
     }
 }
 
-fn unknown_code() -> Refusal {
+pub(super) fn unknown_code() -> Refusal {
     Refusal::new(
         RefusalKind::NotFound,
         "I know no such link code. It is eight letters and digits, and I tell it to everyone I do \

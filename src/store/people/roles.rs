@@ -4,7 +4,7 @@ use chat::UserRef;
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use super::{Change, Subject, end, find, lock};
+use super::{Change, Subject, codes::unknown_code, end, find, lock};
 use crate::{
     access::{PrincipalId, Refusal, RefusalKind, Role},
     store::{Actor, AuditEvent, Result, Store, WriteTx, millis},
@@ -39,6 +39,9 @@ impl Store {
     ) -> Result<Change> {
         let (identity, name) = self.resolve(tx, who).await?;
         let principal = if let Some(principal) = find(tx, &identity).await? {
+            if matches!(who, Subject::Code(_)) && !has(tx, &principal, role, environment).await? {
+                return Err(unknown_code().into());
+            }
             principal
         } else {
             let principal = PrincipalId(self.new_id());
@@ -94,7 +97,11 @@ impl Store {
         environment: &str,
     ) -> Result<Change> {
         let (identity, _) = self.resolve(tx, who).await?;
-        let Some(principal) = find(tx, &identity).await? else {
+        let known = find(tx, &identity).await?;
+        if known.is_some() && matches!(who, Subject::Code(_)) {
+            return Err(unknown_code().into());
+        }
+        let Some(principal) = known else {
             return Err(Refusal::new(
                 RefusalKind::UnknownUser,
                 format!("I do not know {identity}, so there is no role to take away."),
@@ -153,6 +160,24 @@ impl Store {
         };
         self.append(tx, &event).await
     }
+}
+
+async fn has(
+    tx: &mut AnyConnection,
+    principal: &PrincipalId,
+    role: Role,
+    environment: &str,
+) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT principal FROM role_bindings \
+         WHERE principal = $1 AND role = $2 AND environment = $3",
+    )
+    .bind(&*principal.0)
+    .bind(role.as_str())
+    .bind(environment)
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.is_some())
 }
 
 async fn any_admin(tx: &mut AnyConnection) -> Result<bool> {

@@ -2,7 +2,7 @@ use chat::{Conversation, Platform};
 use chrono::TimeDelta;
 use smartcloudops::store::{Completion, FirstSight, Speaker, Store, Turn};
 
-use super::{asked, channel, said};
+use super::{asked, channel, said, slack};
 use crate::support::database::{at, for_each, for_each_database};
 
 fn turn(conversation: Conversation, speaker: Speaker, text: &str) -> Turn {
@@ -94,7 +94,11 @@ async fn old_talk_is_forgotten_and_the_audit_is_not() {
         database.clock.advance(TimeDelta::days(2));
         assert_eq!(store.purge_older_than(30).await.unwrap(), 2, "one turn, one finished event");
         assert!(store.recent(&channel(), 10).await.unwrap().is_empty());
-        assert_eq!(store.pending(10).await.unwrap().len(), 1, "what waits is never forgotten");
+        assert_eq!(
+            store.pending(&slack(), 10).await.unwrap().len(),
+            1,
+            "what waits is never forgotten"
+        );
         assert_eq!(store.verify_audit().await.unwrap().rows, 1);
     })
     .await;

@@ -1,8 +1,9 @@
+use chat::Platform;
 use chrono::TimeDelta;
 use futures::future::join_all;
-use smartcloudops::store::{CLAIM_LEASE, Completed, Completion, FirstSight, InboxId};
+use smartcloudops::store::{CLAIM_LEASE, Completed, Completion, FirstSight, InboxId, Served};
 
-use super::{asked, said};
+use super::{asked, said, slack};
 use crate::support::database::{for_each, for_each_database};
 
 fn is_new(sight: FirstSight) -> InboxId {
@@ -66,10 +67,14 @@ async fn what_a_crash_left_behind_is_offered_once_oldest_first_and_unchanged() {
             database.clock.advance(TimeDelta::seconds(1));
         }
         let (after, neighbour) = (database.neighbour().await, database.neighbour().await);
-        assert!(after.pending(10).await.unwrap().is_empty(), "its process may still be alive");
+        assert!(
+            after.pending(&slack(), 10).await.unwrap().is_empty(),
+            "its process may still be alive"
+        );
         database.clock.advance(TimeDelta::from_std(CLAIM_LEASE).unwrap());
 
-        let (one, two) = tokio::join!(after.pending(10), neighbour.pending(10));
+        let slack = slack();
+        let (one, two) = tokio::join!(after.pending(&slack, 10), neighbour.pending(&slack, 10));
         let (mut one, two) = (one.unwrap(), two.unwrap());
         assert!(one.is_empty() || two.is_empty(), "each event is handled by one process");
         one.extend(two);
@@ -87,7 +92,7 @@ async fn slow_work_stays_with_the_process_that_renews_its_claim() {
         for _ in 0..5 {
             database.clock.advance(TimeDelta::seconds(10));
             assert_eq!(database.store.renew_claims().await.unwrap(), 1);
-            assert!(neighbour.pending(10).await.unwrap().is_empty());
+            assert!(neighbour.pending(&slack(), 10).await.unwrap().is_empty());
         }
     })
     .await;
@@ -99,7 +104,7 @@ async fn who_lost_the_claim_answers_nothing() {
         let id = is_new(database.store.record(&said("Ev1", "cpu?")).await.unwrap());
         database.clock.advance(TimeDelta::minutes(1));
         let neighbour = database.neighbour().await;
-        let taken = neighbour.pending(1).await.unwrap();
+        let taken = neighbour.pending(&slack(), 1).await.unwrap();
         assert_eq!((&taken[0].id, taken[0].attempt), (&id, 2));
 
         let completion = Completion { audit: vec![asked("late")], ..Completion::default() };
@@ -126,10 +131,39 @@ async fn ten_megabytes_nul_and_endless_ids_are_recorded_like_anything_else() {
         is_new(database.store.record(&event).await.unwrap());
 
         database.clock.advance(TimeDelta::minutes(1));
-        let pending = database.store.pending(10).await.unwrap();
+        let pending = database.store.pending(&slack(), 10).await.unwrap();
         assert_eq!(pending.len(), 2);
         assert!(pending[0].inbound.text.len() <= 64 * 1024);
         assert!(pending[0].inbound.text.ends_with("💥…"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_is_taken_up_only_by_who_serves_its_platform_and_workspace() {
+    for_each(async |database| {
+        let store = &database.store;
+        let long = "x".repeat(300);
+        for host in ["laptop", "laptop-2", &long] {
+            let mut event = said(host, "cpu?");
+            event.conversation.platform = Platform::Console;
+            event.conversation.workspace = host.to_owned();
+            is_new(store.record(&event).await.unwrap());
+        }
+        database.clock.advance(TimeDelta::minutes(1));
+        let ids = async |served: &[Served]| -> Vec<String> {
+            let pending = store.pending(served, 10).await.unwrap();
+            pending.into_iter().map(|recorded| recorded.inbound.id).collect()
+        };
+        let console = |workspace: Option<&str>| Served {
+            platform: Platform::Console,
+            workspace: workspace.map(ToOwned::to_owned),
+        };
+        assert!(ids(&[]).await.is_empty());
+        assert!(ids(&slack()).await.is_empty());
+        assert_eq!(ids(&[slack()[0].clone(), console(Some("laptop"))]).await, ["laptop"]);
+        assert_eq!(ids(&[console(Some(&long))]).await, [long.as_str()]);
+        assert_eq!(ids(&[console(None)]).await, ["laptop-2"]);
     })
     .await;
 }

@@ -1,7 +1,7 @@
 use chat::Card;
 use smartcloudops::{
     access::Role,
-    store::{Actor, Completed, Completion, FirstSight, Reply, Store, StoreError},
+    store::{Actor, Change, Completed, Completion, FirstSight, Reply, Store, StoreError},
 };
 
 use super::{asked, channel, said};
@@ -73,6 +73,32 @@ async fn a_wire_cut_at_commit_neither_loses_nor_doubles_an_answer() {
         assert_eq!(database.count("SELECT COUNT(*) FROM outbox").await, 2);
         assert_eq!(database.count("SELECT COUNT(*) FROM role_bindings").await, 2);
         assert_eq!(database.store.verify_audit().await.unwrap().rows, 6);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wire_cut_at_commit_uses_up_no_code() {
+    on_postgres(async |database| {
+        let (proxy, store) = through_a_proxy(database).await;
+        for (user, cut) in [("UB", Cut::Before), ("UA", Cut::After)] {
+            let known = format!("slack:T1:{user}").parse().unwrap();
+            let code = store.principal(&known, "Ana").await.unwrap().link_code.unwrap();
+            proxy.cut("COMMIT", cut);
+            let granted =
+                store.grant(&Actor::System, &code.parse().unwrap(), Role::Viewer, None).await;
+            let (Change::Made(id) | Change::AlreadySo(id)) = granted.unwrap();
+            assert!(proxy.has_cut());
+
+            let other = format!("discord:G1:{user}").parse().unwrap();
+            let code = store.principal(&other, "ana").await.unwrap().link_code.unwrap();
+            proxy.cut("COMMIT", cut);
+            store.link(&Actor::System, &id, &code).await.unwrap();
+            assert!(proxy.has_cut());
+            assert_eq!(store.principal(&other, "ana").await.unwrap().id, Some(id));
+        }
+        assert_eq!(database.count("SELECT COUNT(*) FROM role_bindings").await, 2);
+        assert_eq!(database.store.verify_audit().await.unwrap().rows, 4);
     })
     .await;
 }

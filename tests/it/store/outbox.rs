@@ -1,8 +1,8 @@
-use chat::{Block, Card, Image, MessageRef, Tone};
+use chat::{Block, Card, Image, MessageRef, Platform, Tone};
 use chrono::TimeDelta;
-use smartcloudops::store::{Completed, Completion, FirstSight, Reply};
+use smartcloudops::store::{Completed, Completion, FirstSight, Reply, Served};
 
-use super::{channel, said};
+use super::{channel, said, slack};
 use crate::support::database::for_each;
 
 fn reply(key: &str) -> Reply {
@@ -36,16 +36,16 @@ async fn an_answer_is_posted_by_whoever_saved_it_and_after_a_crash_by_somebody_e
 
         let neighbour = database.neighbour().await;
         let now = || database.clock.now();
-        assert!(neighbour.due(now(), 10).await.unwrap().is_empty());
+        assert!(neighbour.due(&slack(), now(), 10).await.unwrap().is_empty());
         database.clock.advance(TimeDelta::minutes(1));
-        let theirs = neighbour.due(now(), 10).await.unwrap();
+        let theirs = neighbour.due(&slack(), now(), 10).await.unwrap();
         assert_eq!(theirs[0].reply, reply("Ev1/answer"), "pictures included");
         assert_eq!(theirs[0].attempt, 2);
-        assert!(database.store.due(now(), 10).await.unwrap().is_empty());
+        assert!(database.store.due(&slack(), now(), 10).await.unwrap().is_empty());
 
         neighbour.delivered(&theirs[0].id, &posted("m7")).await.unwrap();
         database.clock.advance(TimeDelta::days(1));
-        assert!(database.store.due(now(), 10).await.unwrap().is_empty());
+        assert!(database.store.due(&slack(), now(), 10).await.unwrap().is_empty());
         assert_eq!(database.store.posted("Ev1/answer").await.unwrap(), Some(posted("m7")));
     })
     .await;
@@ -63,7 +63,7 @@ async fn a_reply_with_a_known_key_is_queued_once() {
         let mut tx = store.begin_write().await.unwrap();
         store.enqueue(&mut tx, &reply("undone")).await.unwrap();
         drop(tx);
-        assert_eq!(store.due(database.clock.now(), 10).await.unwrap().len(), 1);
+        assert_eq!(store.due(&slack(), database.clock.now(), 10).await.unwrap().len(), 1);
     })
     .await;
 }
@@ -76,14 +76,46 @@ async fn a_failed_post_comes_back_when_it_should_or_never() {
         store.enqueue(&mut tx, &reply("a")).await.unwrap();
         tx.commit().await.unwrap();
         let start = database.clock.now();
-        let due = store.due(start, 10).await.unwrap();
+        let due = store.due(&slack(), start, 10).await.unwrap();
         let later = start + TimeDelta::hours(1);
         store.failed(&due[0].id, Some(later), "rate limited").await.unwrap();
-        assert!(store.due(later - TimeDelta::seconds(1), 10).await.unwrap().is_empty());
-        let again = store.due(later, 10).await.unwrap();
+        assert!(store.due(&slack(), later - TimeDelta::seconds(1), 10).await.unwrap().is_empty());
+        let again = store.due(&slack(), later, 10).await.unwrap();
         assert_eq!((&again[0].id, again[0].attempt), (&due[0].id, 2));
         store.failed(&again[0].id, None, "the channel is archived").await.unwrap();
-        assert!(store.due(later + TimeDelta::days(9), 10).await.unwrap().is_empty());
+        assert!(store.due(&slack(), later + TimeDelta::days(9), 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_is_offered_only_to_who_serves_its_platform_and_workspace() {
+    for_each(async |database| {
+        let store = &database.store;
+        for host in ["laptop", "laptop-2", "lap%"] {
+            let mut to_console = reply(host);
+            to_console.conversation.platform = Platform::Console;
+            to_console.conversation.workspace = host.to_owned();
+            let mut tx = store.begin_write().await.unwrap();
+            store.enqueue(&mut tx, &to_console).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let now = database.clock.now();
+        let keys = async |served: &[Served]| -> Vec<String> {
+            let due = store.due(served, now, 10).await.unwrap();
+            due.into_iter().map(|delivery| delivery.reply.key).collect()
+        };
+        let console = |workspace: Option<&str>| Served {
+            platform: Platform::Console,
+            workspace: workspace.map(ToOwned::to_owned),
+        };
+        assert!(keys(&[]).await.is_empty(), "a process without a platform posts nothing");
+        assert!(keys(&slack()).await.is_empty());
+        assert!(keys(&[console(Some("lapt"))]).await.is_empty());
+        assert_eq!(keys(&[slack()[0].clone(), console(Some("laptop"))]).await, ["laptop"]);
+        assert_eq!(keys(&[console(Some("lap%"))]).await, ["lap%"]);
+        assert_eq!(keys(&[console(None)]).await, ["laptop-2"]);
+        assert_eq!(database.count("SELECT MAX(attempts) FROM outbox").await, 1);
     })
     .await;
 }

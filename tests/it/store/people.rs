@@ -78,6 +78,11 @@ async fn a_code_makes_a_person_known_and_is_used_up() {
         assert_eq!(ana.link_code, None);
         let again = store.grant(&Actor::System, &subject(&code), Role::Admin, None).await;
         assert_eq!(refused(again), RefusalKind::NotFound);
+        let taken = store.revoke(&Actor::System, &subject(&code), Role::Viewer, None).await;
+        assert_eq!(refused(taken), RefusalKind::NotFound);
+        // The very same again, after a crash that hid the first, is no mistake.
+        let same = store.grant(&Actor::System, &subject(&code), Role::Viewer, None).await;
+        assert_eq!(same.unwrap(), Change::AlreadySo(ana.id.unwrap()));
         let people = store.people().await.unwrap();
         assert_eq!(people[0].identities, [(identity(ANA), "Ana".to_owned())]);
     })
@@ -160,7 +165,8 @@ async fn a_second_account_is_linked_by_the_code_it_was_told() {
         assert_eq!(refusal, RefusalKind::UnknownUser);
         assert_eq!(store.link(&by, &ana, &code).await.unwrap(), Change::Made(ana.clone()));
         let linked = store.principal(&other, "ana_d").await.unwrap();
-        assert_eq!(linked.id, Some(ana));
+        assert_eq!(linked.id, Some(ana.clone()));
+        assert_eq!(store.link(&by, &ana, &code).await.unwrap(), Change::AlreadySo(ana));
         assert!(linked.require(Permission::RequestAction, None).is_ok());
         assert_eq!(refused(store.link(&by, &bob, &code).await), RefusalKind::NotFound);
         assert_eq!(refused(store.link(&by, &bob, "what?").await), RefusalKind::NotFound);
