@@ -1,11 +1,15 @@
 //! Questions about numbers: from an intent to an answer with its evidence.
 
+mod picture;
+
+pub(super) use picture::Picture;
+
 use std::{
     collections::{BTreeMap, HashSet},
     time::Duration,
 };
 
-use chat::{Block, Image};
+use chat::Block;
 
 use crate::{
     access::{Refusal, RefusalKind},
@@ -14,7 +18,6 @@ use crate::{
         Answer, Evidence, EvidenceValue, Failure, cards,
         intent::{Intent, Order},
     },
-    chart::{self, Chart, Line},
     metrics::{
         Fleet, Measurement, Metrics, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
         forecast::{self, Forecast},
@@ -24,8 +27,6 @@ use crate::{
 
 /// Rows of a table when nobody asked for a number of them.
 const DEFAULT_ROWS: usize = 10;
-/// Points of a line in a picture: more than pixels would not be seen.
-const CHART_POINTS: u64 = 600;
 /// How far back a forecast looks, and how far ahead it dares to look.
 const FORECAST_PAST: u64 = 7 * 86_400;
 const FORECAST_AHEAD: Duration = Duration::from_hours(90 * 24);
@@ -56,13 +57,24 @@ impl Asking<'_> {
         sort(&mut rows, *order);
         let shown = limit.map_or(DEFAULT_ROWS, |limit| limit.max(1) as usize).min(rows.len());
         let missing = self.missing(&reading);
-        let picture = if *chart || self.chart || window.is_some() {
-            let drawn: Vec<String> = distinct_hosts(&rows[..shown]);
-            self.picture(*metric, window.as_ref(), &drawn).await?
-        } else {
-            None
+        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), usize::MAX);
+        let wanted = *chart || self.chart || window.is_some();
+        let (picture, no_picture) = match wanted && !drawn.is_empty() {
+            true => match self.picture(*metric, window.as_ref(), &drawn).await {
+                Ok(picture) => (Some(picture), None),
+                Err(why) => (None, Some(why)),
+            },
+            false => (None, None),
         };
-        let evidence = vec![evidence(&reading, &rows, metric.unit())];
+        let mut evidence = vec![evidence(&reading, &rows, metric.unit())];
+        let mut warnings = reading.warnings.clone();
+        if let Some(picture) = &picture {
+            evidence.extend(picture.evidence.iter().cloned());
+            // This machine says the same about both, but for the seconds between them.
+            if warnings.is_empty() || !matches!(self.app.metrics, Metrics::Host(_)) {
+                warnings.extend(picture.warnings.iter().cloned());
+            }
+        }
         let card = cards::metric(&cards::MetricCard {
             app: self.app,
             signal: *metric,
@@ -72,69 +84,11 @@ impl Asking<'_> {
             shown,
             missing: &missing,
             reading: &reading,
+            warnings: &warnings,
             picture: picture.as_ref(),
+            no_picture: no_picture.as_deref(),
         });
         Ok(Answer { card, evidence, ..Answer::default() })
-    }
-
-    /// The line of each host over the window, as a picture and as sparklines.
-    async fn picture(
-        &self,
-        signal: Signal,
-        window: Option<&Window>,
-        hosts: &[String],
-    ) -> Result<Option<Picture>, Failure> {
-        if hosts.is_empty() {
-            return Ok(None);
-        }
-        let hour = Window::from_seconds(3600);
-        let window = window.unwrap_or(&hour);
-        let range = self.app.metrics.range(signal, hosts, window, CHART_POINTS).await?;
-        if range.series.iter().all(|series| series.points.is_empty()) {
-            return Ok(None);
-        }
-        Ok(Some(self.draw(signal, window, hosts, &range)?))
-    }
-
-    fn draw(
-        &self,
-        signal: Signal,
-        window: &Window,
-        hosts: &[String],
-        range: &RangeReading,
-    ) -> Result<Picture, Failure> {
-        // In the order of the table, so that the first rows are the first lines.
-        let mut series: Vec<&Series> = range.series.iter().collect();
-        series.sort_by_key(|series| hosts.iter().position(|host| *host == series.host));
-        let chart = Chart {
-            title: format!("{}, last {window}", signal.title()),
-            unit: signal.unit(),
-            lines: series
-                .iter()
-                .map(|series| Line {
-                    label: cards::place(&series.host, series.part.as_deref()),
-                    points: series.points.clone(),
-                })
-                .collect(),
-            thresholds: if signal.unit() == Unit::Percent {
-                cards::thresholds(self.app.config.metrics.thresholds)
-            } else {
-                Vec::new()
-            },
-            from: range.start,
-            to: range.end,
-            zone: self.app.zone,
-        };
-        let alt = cards::picture_alt(signal, window, &series);
-        let sparklines = series
-            .iter()
-            .map(|series| {
-                let values: Vec<f64> = series.points.iter().map(|(_, value)| *value).collect();
-                ((series.host.clone(), series.part.clone()), chart::sparkline(&values, 16))
-            })
-            .collect();
-        let image = Image { name: format!("{signal}.png"), png: chart::png(&chart)?, alt };
-        Ok(Picture { image, sparklines })
     }
 
     /// All signals at a glance: one query per signal, however many hosts there are.
@@ -165,10 +119,15 @@ impl Asking<'_> {
         }
         let card = cards::status(self.app, &hosts, signals, &worst, &readings);
         let mut answer = Answer { card, evidence: evidences, ..Answer::default() };
-        if self.chart {
+        if self.chart && !hosts.is_empty() {
             let names: Vec<String> = hosts.iter().take(8).map(|host| host.name.clone()).collect();
-            if let Some(picture) = self.picture(Signal::Cpu, None, &names).await? {
-                answer.card.blocks.push(Block::Image(picture.image));
+            match self.picture(Signal::Cpu, None, &names).await {
+                Ok(picture) => {
+                    answer.card = cards::warned(answer.card, &picture.warnings);
+                    answer.card.blocks.push(Block::Image(picture.image));
+                    answer.evidence.extend(picture.evidence);
+                }
+                Err(why) => answer.card = answer.card.note(why),
             }
         }
         Ok(answer)
@@ -223,7 +182,10 @@ impl Asking<'_> {
                 series: found.iter().take(8).map(|(series, _)| (*series).clone()).collect(),
                 ..range.clone()
             };
-            card.blocks.push(Block::Image(self.draw(signal, &past, &shown, &drawn)?.image));
+            match self.draw(signal, &past, &shown, &drawn) {
+                Ok(picture) => card.blocks.push(Block::Image(picture.image)),
+                Err(failure) => card = card.note(self.no_picture(&failure)),
+            }
         }
         Ok(Answer { card, evidence: vec![evidence], ..Answer::default() })
     }
@@ -285,13 +247,6 @@ impl Asking<'_> {
     }
 }
 
-/// A drawn window.
-pub(super) struct Picture {
-    pub(super) image: Image,
-    /// One per host and part.
-    pub(super) sparklines: BTreeMap<(String, Option<String>), String>,
-}
-
 /// Largest first unless asked otherwise; equal ones by name, so that the order is always the same.
 fn sort(rows: &mut [Measurement], order: Option<Order>) {
     rows.sort_by(|a, b| {
@@ -307,10 +262,6 @@ fn sort(rows: &mut [Measurement], order: Option<Order>) {
             .then_with(|| a.host.cmp(&b.host))
             .then_with(|| a.part.cmp(&b.part))
     });
-}
-
-fn distinct_hosts(rows: &[Measurement]) -> Vec<String> {
-    distinct(rows.iter().map(|row| &row.host), usize::MAX)
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Vec<String> {
@@ -341,43 +292,4 @@ fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format;
-
-    fn row(host: &str, value: f64) -> Measurement {
-        Measurement { host: host.into(), part: None, value }
-    }
-
-    #[test]
-    fn rows_go_from_worst_to_best_and_not_a_number_last() {
-        let mut rows = [
-            row("c", f64::NAN),
-            row("b", 5.0),
-            row("a", 5.0),
-            row("d", f64::INFINITY),
-            row("e", 9.0),
-        ];
-        sort(&mut rows, None);
-        let order: Vec<_> = rows.iter().map(|row| row.host.as_str()).collect();
-        assert_eq!(order, ["d", "e", "a", "b", "c"]);
-        sort(&mut rows, Some(Order::Asc));
-        assert_eq!(rows[0].host, "a");
-        assert_eq!(rows[4].host, "c");
-    }
-
-    #[test]
-    fn a_table_row_is_an_evidence_value() {
-        let reading = Reading {
-            query: "up".into(),
-            at: chrono::DateTime::UNIX_EPOCH,
-            cached: Some(Duration::from_millis(4900)),
-            values: vec![row("a", 1.0)],
-            warnings: vec![],
-        };
-        let evidence = evidence(&reading, &reading.values, Unit::Load);
-        assert_eq!(evidence.cached_seconds, Some(4));
-        assert_eq!(evidence.values[0].host, "a");
-        assert_eq!(format::value(evidence.values[0].value, Unit::Load), "1");
-    }
-}
+mod tests;
