@@ -1,15 +1,14 @@
 //! Questions about numbers: from an intent to an answer with its evidence.
 
+mod forecast;
 mod picture;
 
 pub(super) use picture::Picture;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use chat::Block;
+use chrono::{DateTime, Utc};
 
 use crate::{
     access::{Refusal, RefusalKind},
@@ -18,18 +17,11 @@ use crate::{
         Answer, Evidence, EvidenceValue, Failure, cards,
         intent::{Intent, Order},
     },
-    metrics::{
-        Fleet, Measurement, Metrics, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
-        forecast::{self, Forecast},
-        promql,
-    },
+    metrics::{Fleet, Measurement, Metrics, Reading, Signal, Stat, Unit, promql},
 };
 
 /// Rows of a table when nobody asked for a number of them.
 const DEFAULT_ROWS: usize = 10;
-/// How far back a forecast looks, and how far ahead it dares to look.
-const FORECAST_PAST: u64 = 7 * 86_400;
-const FORECAST_AHEAD: Duration = Duration::from_hours(90 * 24);
 /// Signals of the fleet's table; a single host shows all of them.
 const FLEET_SIGNALS: [Signal; 5] =
     [Signal::Cpu, Signal::Memory, Signal::Disk, Signal::Load, Signal::Uptime];
@@ -133,63 +125,6 @@ impl Asking<'_> {
         Ok(answer)
     }
 
-    /// When a percentage reaches 100.
-    pub(super) async fn forecast(&self, signal: Signal) -> Result<Answer, Failure> {
-        if signal.unit() != Unit::Percent {
-            return Err(Refusal::new(
-                RefusalKind::Usage,
-                format!(
-                    "{} has no limit to run into. Ask for disk, memory or swap, for example \
-                     `forecast disk`.",
-                    signal.title()
-                ),
-            )
-            .into());
-        }
-        let hosts = self.hosts.clone().unwrap_or_default();
-        let past = Window::from_seconds(FORECAST_PAST);
-        let range = self.app.metrics.range(signal, &hosts, &past, 1000).await?;
-        let now = range.end;
-        let mut found: Vec<(&Series, Forecast)> = range
-            .series
-            .iter()
-            .filter(|series| self.includes(&series.host))
-            .map(|series| {
-                (series, forecast::time_to_reach(&series.points, 100.0, now, FORECAST_AHEAD))
-            })
-            .collect();
-        found.sort_by_key(|(series, forecast)| {
-            (cards::soonest(forecast), series.host.clone(), series.part.clone())
-        });
-        let values = found
-            .iter()
-            .filter_map(|(series, _)| {
-                let (_, value) = series.points.last()?;
-                Some(EvidenceValue {
-                    host: series.host.clone(),
-                    part: series.part.clone(),
-                    value: *value,
-                    unit: signal.unit(),
-                })
-            })
-            .collect();
-        let evidence =
-            Evidence { query: range.query.clone(), at: now, cached_seconds: None, values };
-        let mut card = cards::forecast(self.app, signal, &found, &range);
-        if !found.is_empty() {
-            let shown: Vec<String> = distinct(found.iter().map(|(series, _)| &series.host), 8);
-            let drawn = RangeReading {
-                series: found.iter().take(8).map(|(series, _)| (*series).clone()).collect(),
-                ..range.clone()
-            };
-            match self.draw(signal, &past, &shown, &drawn) {
-                Ok(picture) => card.blocks.push(Block::Image(picture.image)),
-                Err(failure) => card = card.note(self.no_picture(&failure)),
-            }
-        }
-        Ok(Answer { card, evidence: vec![evidence], ..Answer::default() })
-    }
-
     /// PromQL of the speaker's own, through the gate.
     pub(super) async fn query(&self, text: &str) -> Result<Answer, Failure> {
         if matches!(self.app.metrics, Metrics::Host(_)) {
@@ -236,7 +171,11 @@ impl Asking<'_> {
 
     /// Hosts that were asked about and gave nothing.
     fn missing(&self, reading: &Reading) -> Vec<cards::MissingHost> {
-        let found: HashSet<&str> = reading.values.iter().map(|value| value.host.as_str()).collect();
+        self.silent(&reading.values.iter().map(|value| value.host.as_str()).collect())
+    }
+
+    /// Hosts that were asked about and are not among these.
+    fn silent(&self, found: &HashSet<&str>) -> Vec<cards::MissingHost> {
         self.fleet
             .hosts()
             .iter()
@@ -272,6 +211,11 @@ fn distinct<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Vec<Str
         }
     }
     kept
+}
+
+/// A question that had no answer.
+fn nothing(query: &str, at: DateTime<Utc>) -> Evidence {
+    Evidence { query: query.to_owned(), at, cached_seconds: None, values: vec![] }
 }
 
 fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {

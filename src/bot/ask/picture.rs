@@ -98,7 +98,7 @@ impl Asking<'_> {
     }
 }
 
-/// The last point of each series, newest first: one evidence for each moment they are of.
+/// The last number of each series, newest first: one evidence for each moment they are of.
 pub(super) fn last_points<'a>(
     query: &str,
     series: impl Iterator<Item = &'a Series>,
@@ -106,7 +106,7 @@ pub(super) fn last_points<'a>(
 ) -> Vec<Evidence> {
     let mut moments: BTreeMap<_, Vec<EvidenceValue>> = BTreeMap::new();
     for series in series {
-        if let Some((at, value)) = series.points.last() {
+        if let Some((at, value)) = series.points.iter().rfind(|(_, value)| value.is_finite()) {
             moments.entry(Reverse(*at)).or_default().push(EvidenceValue {
                 host: series.host.clone(),
                 part: series.part.clone(),

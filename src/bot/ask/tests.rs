@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, extract::Request, http::StatusCode, response::IntoResponse as _};
 use chat::{Assurance, Conversation, Inbound, MessageRef, Origin, Platform};
@@ -202,6 +205,40 @@ async fn a_partial_range_is_said_to_be_incomplete() {
     .await;
     let (_, words) = room.answers("cpu last 24h").await;
     assert!(words.contains("Incomplete: series left out"), "{words}");
+}
+
+#[tokio::test]
+async fn a_series_that_ended_is_not_foretold_but_missing() {
+    let room = room(&["web-1", "web-2", "web-3"], "", |asked| {
+        let growing = |at: i64| 50.0 + (at - NOW) as f64 / DAY as f64;
+        Some(vec![
+            line("web-1", Some("/"), asked.range?, |at| Some(growing(at))),
+            line("web-1", Some("/old"), asked.range?, |at| (at <= NOW - DAY).then(|| growing(at))),
+            line("web-2", Some("/"), asked.range?, |at| (at <= NOW - DAY).then(|| growing(at))),
+        ])
+    })
+    .await;
+    let (answer, words) = room.answers("forecast disk").await;
+    assert!(answer.card.title.starts_with("Disk of web-1 / will be full in about 50 d"), "{words}");
+    assert!(words.contains("No data from web-1 /old, web-2, web-3."), "{words}");
+    assert_eq!(answer.evidence[0].at.timestamp(), NOW);
+    assert_eq!(answer.evidence[0].values.len(), 1, "{:?}", answer.evidence);
+    let (_, words) = room.answers("forecast disk of web-2").await;
+    assert!(words.contains("Disk forecast: no data"), "{words}");
+    assert!(words.contains("No data from web-2."), "{words}");
+}
+
+#[tokio::test]
+async fn evidence_of_a_forecast_is_of_the_moment_it_was_measured() {
+    let room = room(&["web-1"], "", |asked| {
+        Some(vec![line("web-1", None, asked.range?, |at| (at < NOW).then_some(20.0))])
+    })
+    .await;
+    let (answer, words) = room.answers("forecast memory of web-1").await;
+    let (_, end, step) = room.ranges()[0].range.unwrap();
+    assert_eq!(answer.evidence[0].at.timestamp(), end - step, "{words}");
+    assert!(words.contains("will not reach 100 % at this rate"), "{words}");
+    assert!(words.contains("It does not grow."), "{words}");
 }
 
 fn row(host: &str, value: f64) -> Measurement {

@@ -187,7 +187,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn missing_text(missing: &[MissingHost]) -> String {
+pub(super) fn missing_text(missing: &[MissingHost]) -> String {
     let names: Vec<_> = missing
         .iter()
         .take(NAMED_MISSING)
