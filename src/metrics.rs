@@ -7,6 +7,7 @@ mod error;
 mod fleet;
 pub mod forecast;
 pub mod host;
+mod interfaces;
 pub mod prometheus;
 pub mod promql;
 mod source;

@@ -1,11 +1,14 @@
 //! Questions about numbers: from an intent to an answer with its evidence.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+mod forecast;
+mod picture;
 
-use chat::{Block, Image};
+pub(super) use picture::Picture;
+
+use std::collections::{BTreeMap, HashSet};
+
+use chat::Block;
+use chrono::{DateTime, Utc};
 
 use crate::{
     access::{Refusal, RefusalKind},
@@ -14,21 +17,11 @@ use crate::{
         Answer, Evidence, EvidenceValue, Failure, cards,
         intent::{Intent, Order},
     },
-    chart::{self, Chart, Line},
-    metrics::{
-        Fleet, Measurement, Metrics, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
-        forecast::{self, Forecast},
-        promql,
-    },
+    metrics::{Fleet, Measurement, Metrics, Reading, Signal, Stat, Unit, promql},
 };
 
 /// Rows of a table when nobody asked for a number of them.
 const DEFAULT_ROWS: usize = 10;
-/// Points of a line in a picture: more than pixels would not be seen.
-const CHART_POINTS: u64 = 600;
-/// How far back a forecast looks, and how far ahead it dares to look.
-const FORECAST_PAST: u64 = 7 * 86_400;
-const FORECAST_AHEAD: Duration = Duration::from_hours(90 * 24);
 /// Signals of the fleet's table; a single host shows all of them.
 const FLEET_SIGNALS: [Signal; 5] =
     [Signal::Cpu, Signal::Memory, Signal::Disk, Signal::Load, Signal::Uptime];
@@ -56,13 +49,24 @@ impl Asking<'_> {
         sort(&mut rows, *order);
         let shown = limit.map_or(DEFAULT_ROWS, |limit| limit.max(1) as usize).min(rows.len());
         let missing = self.missing(&reading);
-        let picture = if *chart || self.chart || window.is_some() {
-            let drawn: Vec<String> = distinct_hosts(&rows[..shown]);
-            self.picture(*metric, window.as_ref(), &drawn).await?
-        } else {
-            None
+        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), usize::MAX);
+        let wanted = *chart || self.chart || window.is_some();
+        let (picture, no_picture) = match wanted && !drawn.is_empty() {
+            true => match self.picture(*metric, window.as_ref(), &drawn).await {
+                Ok(picture) => (Some(picture), None),
+                Err(why) => (None, Some(why)),
+            },
+            false => (None, None),
         };
-        let evidence = vec![evidence(&reading, &rows, metric.unit())];
+        let mut evidence = vec![evidence(&reading, &rows, metric.unit())];
+        let mut warnings = reading.warnings.clone();
+        if let Some(picture) = &picture {
+            evidence.extend(picture.evidence.iter().cloned());
+            // This machine says the same about both, but for the seconds between them.
+            if warnings.is_empty() || !matches!(self.app.metrics, Metrics::Host(_)) {
+                warnings.extend(picture.warnings.iter().cloned());
+            }
+        }
         let card = cards::metric(&cards::MetricCard {
             app: self.app,
             signal: *metric,
@@ -72,69 +76,11 @@ impl Asking<'_> {
             shown,
             missing: &missing,
             reading: &reading,
+            warnings: &warnings,
             picture: picture.as_ref(),
+            no_picture: no_picture.as_deref(),
         });
         Ok(Answer { card, evidence, ..Answer::default() })
-    }
-
-    /// The line of each host over the window, as a picture and as sparklines.
-    async fn picture(
-        &self,
-        signal: Signal,
-        window: Option<&Window>,
-        hosts: &[String],
-    ) -> Result<Option<Picture>, Failure> {
-        if hosts.is_empty() {
-            return Ok(None);
-        }
-        let hour = Window::from_seconds(3600);
-        let window = window.unwrap_or(&hour);
-        let range = self.app.metrics.range(signal, hosts, window, CHART_POINTS).await?;
-        if range.series.iter().all(|series| series.points.is_empty()) {
-            return Ok(None);
-        }
-        Ok(Some(self.draw(signal, window, hosts, &range)?))
-    }
-
-    fn draw(
-        &self,
-        signal: Signal,
-        window: &Window,
-        hosts: &[String],
-        range: &RangeReading,
-    ) -> Result<Picture, Failure> {
-        // In the order of the table, so that the first rows are the first lines.
-        let mut series: Vec<&Series> = range.series.iter().collect();
-        series.sort_by_key(|series| hosts.iter().position(|host| *host == series.host));
-        let chart = Chart {
-            title: format!("{}, last {window}", signal.title()),
-            unit: signal.unit(),
-            lines: series
-                .iter()
-                .map(|series| Line {
-                    label: cards::place(&series.host, series.part.as_deref()),
-                    points: series.points.clone(),
-                })
-                .collect(),
-            thresholds: if signal.unit() == Unit::Percent {
-                cards::thresholds(self.app.config.metrics.thresholds)
-            } else {
-                Vec::new()
-            },
-            from: range.start,
-            to: range.end,
-            zone: self.app.zone,
-        };
-        let alt = cards::picture_alt(signal, window, &series);
-        let sparklines = series
-            .iter()
-            .map(|series| {
-                let values: Vec<f64> = series.points.iter().map(|(_, value)| *value).collect();
-                ((series.host.clone(), series.part.clone()), chart::sparkline(&values, 16))
-            })
-            .collect();
-        let image = Image { name: format!("{signal}.png"), png: chart::png(&chart)?, alt };
-        Ok(Picture { image, sparklines })
     }
 
     /// All signals at a glance: one query per signal, however many hosts there are.
@@ -165,67 +111,18 @@ impl Asking<'_> {
         }
         let card = cards::status(self.app, &hosts, signals, &worst, &readings);
         let mut answer = Answer { card, evidence: evidences, ..Answer::default() };
-        if self.chart {
+        if self.chart && !hosts.is_empty() {
             let names: Vec<String> = hosts.iter().take(8).map(|host| host.name.clone()).collect();
-            if let Some(picture) = self.picture(Signal::Cpu, None, &names).await? {
-                answer.card.blocks.push(Block::Image(picture.image));
+            match self.picture(Signal::Cpu, None, &names).await {
+                Ok(picture) => {
+                    answer.card = cards::warned(answer.card, &picture.warnings);
+                    answer.card.blocks.push(Block::Image(picture.image));
+                    answer.evidence.extend(picture.evidence);
+                }
+                Err(why) => answer.card = answer.card.note(why),
             }
         }
         Ok(answer)
-    }
-
-    /// When a percentage reaches 100.
-    pub(super) async fn forecast(&self, signal: Signal) -> Result<Answer, Failure> {
-        if signal.unit() != Unit::Percent {
-            return Err(Refusal::new(
-                RefusalKind::Usage,
-                format!(
-                    "{} has no limit to run into. Ask for disk, memory or swap, for example \
-                     `forecast disk`.",
-                    signal.title()
-                ),
-            )
-            .into());
-        }
-        let hosts = self.hosts.clone().unwrap_or_default();
-        let past = Window::from_seconds(FORECAST_PAST);
-        let range = self.app.metrics.range(signal, &hosts, &past, 1000).await?;
-        let now = range.end;
-        let mut found: Vec<(&Series, Forecast)> = range
-            .series
-            .iter()
-            .filter(|series| self.includes(&series.host))
-            .map(|series| {
-                (series, forecast::time_to_reach(&series.points, 100.0, now, FORECAST_AHEAD))
-            })
-            .collect();
-        found.sort_by_key(|(series, forecast)| {
-            (cards::soonest(forecast), series.host.clone(), series.part.clone())
-        });
-        let values = found
-            .iter()
-            .filter_map(|(series, _)| {
-                let (_, value) = series.points.last()?;
-                Some(EvidenceValue {
-                    host: series.host.clone(),
-                    part: series.part.clone(),
-                    value: *value,
-                    unit: signal.unit(),
-                })
-            })
-            .collect();
-        let evidence =
-            Evidence { query: range.query.clone(), at: now, cached_seconds: None, values };
-        let mut card = cards::forecast(self.app, signal, &found, &range);
-        if !found.is_empty() {
-            let shown: Vec<String> = distinct(found.iter().map(|(series, _)| &series.host), 8);
-            let drawn = RangeReading {
-                series: found.iter().take(8).map(|(series, _)| (*series).clone()).collect(),
-                ..range.clone()
-            };
-            card.blocks.push(Block::Image(self.draw(signal, &past, &shown, &drawn)?.image));
-        }
-        Ok(Answer { card, evidence: vec![evidence], ..Answer::default() })
     }
 
     /// PromQL of the speaker's own, through the gate.
@@ -274,7 +171,11 @@ impl Asking<'_> {
 
     /// Hosts that were asked about and gave nothing.
     fn missing(&self, reading: &Reading) -> Vec<cards::MissingHost> {
-        let found: HashSet<&str> = reading.values.iter().map(|value| value.host.as_str()).collect();
+        self.silent(&reading.values.iter().map(|value| value.host.as_str()).collect())
+    }
+
+    /// Hosts that were asked about and are not among these.
+    fn silent(&self, found: &HashSet<&str>) -> Vec<cards::MissingHost> {
         self.fleet
             .hosts()
             .iter()
@@ -283,13 +184,6 @@ impl Asking<'_> {
             .map(|host| cards::MissingHost { name: host.name.clone(), up: host.up })
             .collect()
     }
-}
-
-/// A drawn window.
-pub(super) struct Picture {
-    pub(super) image: Image,
-    /// One per host and part.
-    pub(super) sparklines: BTreeMap<(String, Option<String>), String>,
 }
 
 /// Largest first unless asked otherwise; equal ones by name, so that the order is always the same.
@@ -309,10 +203,6 @@ fn sort(rows: &mut [Measurement], order: Option<Order>) {
     });
 }
 
-fn distinct_hosts(rows: &[Measurement]) -> Vec<String> {
-    distinct(rows.iter().map(|row| &row.host), usize::MAX)
-}
-
 fn distinct<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for name in names {
@@ -321,6 +211,11 @@ fn distinct<'a>(names: impl Iterator<Item = &'a String>, most: usize) -> Vec<Str
         }
     }
     kept
+}
+
+/// A question that had no answer.
+fn nothing(query: &str, at: DateTime<Utc>) -> Evidence {
+    Evidence { query: query.to_owned(), at, cached_seconds: None, values: vec![] }
 }
 
 fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {
@@ -341,43 +236,4 @@ fn evidence(reading: &Reading, rows: &[Measurement], unit: Unit) -> Evidence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format;
-
-    fn row(host: &str, value: f64) -> Measurement {
-        Measurement { host: host.into(), part: None, value }
-    }
-
-    #[test]
-    fn rows_go_from_worst_to_best_and_not_a_number_last() {
-        let mut rows = [
-            row("c", f64::NAN),
-            row("b", 5.0),
-            row("a", 5.0),
-            row("d", f64::INFINITY),
-            row("e", 9.0),
-        ];
-        sort(&mut rows, None);
-        let order: Vec<_> = rows.iter().map(|row| row.host.as_str()).collect();
-        assert_eq!(order, ["d", "e", "a", "b", "c"]);
-        sort(&mut rows, Some(Order::Asc));
-        assert_eq!(rows[0].host, "a");
-        assert_eq!(rows[4].host, "c");
-    }
-
-    #[test]
-    fn a_table_row_is_an_evidence_value() {
-        let reading = Reading {
-            query: "up".into(),
-            at: chrono::DateTime::UNIX_EPOCH,
-            cached: Some(Duration::from_millis(4900)),
-            values: vec![row("a", 1.0)],
-            warnings: vec![],
-        };
-        let evidence = evidence(&reading, &reading.values, Unit::Load);
-        assert_eq!(evidence.cached_seconds, Some(4));
-        assert_eq!(evidence.values[0].host, "a");
-        assert_eq!(format::value(evidence.values[0].value, Unit::Load), "1");
-    }
-}
+mod tests;

@@ -8,7 +8,9 @@ mod status;
 
 pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
-pub(super) use numbers::{MetricCard, MissingHost, metric, picture_alt, place, query, thresholds};
+pub(super) use numbers::{
+    MetricCard, MissingHost, metric, picture_alt, place, query, thresholds, warned,
+};
 pub(super) use people::{granted, revoked};
 pub(super) use people::{link_code, link_question, linked, whoami};
 pub(super) use status::status;

@@ -38,7 +38,11 @@ pub struct MetricCard<'a> {
     pub shown: usize,
     pub missing: &'a [MissingHost],
     pub reading: &'a Reading,
+    /// What the source said about the numbers and about the picture.
+    pub warnings: &'a [String],
     pub picture: Option<&'a Picture>,
+    /// Why there is no picture although one was wanted.
+    pub no_picture: Option<&'a str>,
 }
 
 /// The numbers of one signal.
@@ -47,7 +51,7 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
     let unit = signal.unit();
     let Some(first) = rows.first() else {
         let what = subject(signal, parts.stat, parts.window, None);
-        return no_data(app, &what, missing, reading);
+        return no_data(app, &what, missing, reading, parts.warnings);
     };
     let thresholds = app.config.metrics.thresholds;
     let worst = rows[..shown]
@@ -65,7 +69,10 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
     if !missing.is_empty() {
         card = card.line(missing_text(missing));
     }
-    card = sourced(card, app, reading);
+    card = sourced(card, app, reading, parts.warnings);
+    if let Some(why) = parts.no_picture {
+        card = card.note(why);
+    }
     if parts.window.is_none() && rows.len() <= 8 {
         card = card.button("Last hour", follow_up(signal, rows, "1h"));
         card = card.button("Last 24 h", follow_up(signal, rows, "24h"));
@@ -139,14 +146,20 @@ fn table(parts: &MetricCard<'_>) -> Table {
     Table { header, rows, more: parts.rows.len() - parts.shown }
 }
 
-fn no_data(app: &App, what: &str, missing: &[MissingHost], reading: &Reading) -> Card {
+fn no_data(
+    app: &App,
+    what: &str,
+    missing: &[MissingHost],
+    reading: &Reading,
+    warnings: &[String],
+) -> Card {
     let card = Card::titled(format!("{what}: no data")).tone(Tone::Warning);
     let card = if missing.is_empty() {
         card.line("The metrics source knows no host that reports it.")
     } else {
         card.line(missing_text(missing))
     };
-    sourced(card, app, reading)
+    sourced(card, app, reading, warnings)
 }
 
 /// `CPU of web-1`, `Average memory of 4 hosts, last 30m`.
@@ -174,7 +187,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn missing_text(missing: &[MissingHost]) -> String {
+pub(super) fn missing_text(missing: &[MissingHost]) -> String {
     let names: Vec<_> = missing
         .iter()
         .take(NAMED_MISSING)
@@ -186,14 +199,14 @@ fn missing_text(missing: &[MissingHost]) -> String {
 }
 
 /// When, how old, and from which query: under every number.
-fn sourced(card: Card, app: &App, reading: &Reading) -> Card {
-    let card = warned(card, &reading.warnings);
+fn sourced(card: Card, app: &App, reading: &Reading, warnings: &[String]) -> Card {
+    let card = warned(card, warnings);
     let at = app.local(reading.at).format("%H:%M:%S %Z");
     let age = reading.cached.map_or_else(|| "live".to_owned(), format::cached);
     card.note(format!("{age} · {at} · {}", reading.query))
 }
 
-pub(super) fn warned(mut card: Card, warnings: &[String]) -> Card {
+pub(in crate::bot) fn warned(mut card: Card, warnings: &[String]) -> Card {
     // One question may need several queries, which often say the same.
     let said: BTreeSet<&String> = warnings.iter().collect();
     for warning in said.into_iter().take(3) {

@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use promql_parser::parser::{Expr, MatrixSelector, ParenExpr};
 
 use super::tree::{for_each_mut, parse};
-use crate::metrics::{Signal, Stat, Window};
+use crate::metrics::{Signal, Stat, Window, interfaces};
 
 /// How the metrics are collected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,11 @@ const SWAP: &str = "100 * (1 - node_memory_SwapFree_bytes / (node_memory_SwapTot
 const DISK: &str = r#"100 * (1 - node_filesystem_avail_bytes{fstype!~"autofs|binfmt_misc|cgroup2?|devpts|devtmpfs|efivarfs|erofs|fuse.lxcfs|iso9660|nsfs|overlay|proc|ramfs|rootfs|rpc_pipefs|squashfs|sysfs|tmpfs|tracefs"} / (node_filesystem_size_bytes{fstype!~"autofs|binfmt_misc|cgroup2?|devpts|devtmpfs|efivarfs|erofs|fuse.lxcfs|iso9660|nsfs|overlay|proc|ramfs|rootfs|rpc_pipefs|squashfs|sysfs|tmpfs|tracefs"} > 0))"#;
 // Layers above the real disks would count the same bytes again.
 const DISK_IO: &str = r#"sum without (device) (rate(node_disk_read_bytes_total{device!~"dm-.*|fd[0-9]+|loop.*|md.*|ram.*|sr[0-9]+|zram.*"}[5m]) + rate(node_disk_written_bytes_total{device!~"dm-.*|fd[0-9]+|loop.*|md.*|ram.*|sr[0-9]+|zram.*"}[5m]))"#;
-// Only real interfaces: bridges, bonds, VLANs and tunnels repeat what these carry.
-const NETWORK_IN: &str = r#"sum without (device) (rate(node_network_receive_bytes_total{device!~"lo|bond.*|br-.*|br[0-9]+|cali.*|cbr.*|cilium.*|cni.*|docker.*|dummy.*|eni[0-9a-f]{11}|flannel.*|ifb.*|kube.*|lxc.*|lxdbr.*|nodelocaldns|ovs.*|podman.*|sit.*|tailscale.*|tap.*|team.*|tun.*|veth.*|virbr.*|vmbr.*|vnet.*|vxlan.*|wg.*|.*[.].*"}[5m]))"#;
-const NETWORK_OUT: &str = r#"sum without (device) (rate(node_network_transmit_bytes_total{device!~"lo|bond.*|br-.*|br[0-9]+|cali.*|cbr.*|cilium.*|cni.*|docker.*|dummy.*|eni[0-9a-f]{11}|flannel.*|ifb.*|kube.*|lxc.*|lxdbr.*|nodelocaldns|ovs.*|podman.*|sit.*|tailscale.*|tap.*|team.*|tun.*|veth.*|virbr.*|vmbr.*|vnet.*|vxlan.*|wg.*|.*[.].*"}[5m]))"#;
+// The names that are not counted take the place of the pattern.
+const NETWORK_IN: &str =
+    r#"sum without (device) (rate(node_network_receive_bytes_total{device!~"NAMES"}[5m]))"#;
+const NETWORK_OUT: &str =
+    r#"sum without (device) (rate(node_network_transmit_bytes_total{device!~"NAMES"}[5m]))"#;
 const LOAD: &str = "node_load1";
 const UPTIME: &str = "node_time_seconds - node_boot_time_seconds";
 
@@ -52,7 +54,9 @@ const OVER_TIME: [&str; 4] = [
 ];
 
 static SIGNALS: LazyLock<[Expr; 9]> = LazyLock::new(|| {
-    [CPU, MEMORY, SWAP, DISK, DISK_IO, NETWORK_IN, NETWORK_OUT, LOAD, UPTIME].map(constant)
+    let names = interfaces::not_counted();
+    [CPU, MEMORY, SWAP, DISK, DISK_IO, NETWORK_IN, NETWORK_OUT, LOAD, UPTIME]
+        .map(|text| constant(&text.replace("NAMES", &names)))
 });
 
 static STATS: LazyLock<[Expr; 4]> = LazyLock::new(|| OVER_TIME.map(constant));
@@ -163,6 +167,18 @@ mod tests {
         assert_eq!(ask(Signal::Load, Stat::Current, "7d"), "node_load1");
         assert!(ask(Signal::NetworkIn, Stat::Max, "30d").contains("[30m]"), "rates cover the step");
         assert_eq!(ask(Signal::Load, Stat::Min, "5s"), "min_over_time((node_load1)[5s:5s])");
+    }
+
+    #[test]
+    fn a_prometheus_is_asked_for_the_interfaces_that_are_counted_here() {
+        let names = interfaces::not_counted();
+        for signal in [Signal::NetworkIn, Signal::NetworkOut] {
+            let query = print(&expression(signal, &Settings::default())).unwrap();
+            assert!(query.contains(&format!("{{device!~\"{names}\"}}")), "{query}");
+        }
+        for part in ["lo[0-9]*|", "|bond.*|", "|br[0-9]+|", "|eni[0-9a-f]{11}|", "|.*[.].*"] {
+            assert!(names.contains(part), "{part}: {names}");
+        }
     }
 
     #[test]
