@@ -123,9 +123,7 @@ pub fn gate(text: &str, limits: &Limits) -> Result<Gated, GateRefusal> {
     if text.len() > limits.bytes {
         return Err(GateRefusal::TooLong(text.len(), limits.bytes));
     }
-    if chat::escape_invisible(text) != text {
-        return Err(GateRefusal::Invisible);
-    }
+    visible(text)?;
     scan(text).map_err(|finding| match finding {
         Finding::Nesting => GateRefusal::TooComplex("nested brackets"),
         Finding::Operators => GateRefusal::TooComplex("operators"),
@@ -134,6 +132,8 @@ pub fn gate(text: &str, limits: &Limits) -> Result<Gated, GateRefusal> {
         Finding::Duration => GateRefusal::Duration,
     })?;
     let query = print(&read(text)?).map_err(|_| GateRefusal::Ambiguous)?;
+    // An escape such as `\\a` hid what is printed plainly.
+    visible(&query)?;
     // What is checked is what is sent, not what was typed: were the two to differ, no harm is done.
     let expr = read(&query)?;
     match expr.value_type() {
@@ -150,6 +150,10 @@ pub fn gate(text: &str, limits: &Limits) -> Result<Gated, GateRefusal> {
         return Err(GateRefusal::TooManySamples(check.samples, limits.samples));
     }
     Ok(Gated(query))
+}
+
+fn visible(text: &str) -> Result<(), GateRefusal> {
+    if chat::escape_invisible(text) == text { Ok(()) } else { Err(GateRefusal::Invisible) }
 }
 
 fn read(text: &str) -> Result<Expr, GateRefusal> {

@@ -76,6 +76,8 @@ fn a_hostile_query_is_refused() {
         ("u\u{200b}p".into(), |r| *r == GateRefusal::Invisible),
         ("up{a=\"\u{feff}\"}".into(), |r| *r == GateRefusal::Invisible),
         ("up\u{1b}[2J".into(), |r| *r == GateRefusal::Invisible),
+        (r#"up{instance="Sa\atefc"}"#.into(), |r| *r == GateRefusal::Invisible),
+        (r#"up{instance="\u200b"}"#.into(), |r| *r == GateRefusal::Invisible),
         // Selectors that match everything.
         ("{}".into(), |r| matches!(r, GateRefusal::Syntax(_) | GateRefusal::TooBroad(_))),
         (r#"{__name__=~".+"}"#.into(), |r| *r == GateRefusal::NamePattern),
