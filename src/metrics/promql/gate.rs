@@ -132,7 +132,7 @@ pub fn gate(text: &str, limits: &Limits) -> Result<Gated, GateRefusal> {
         Finding::Duration => GateRefusal::Duration,
     })?;
     let query = print(&read(text)?).map_err(|_| GateRefusal::Ambiguous)?;
-    // An escape such as `\\a` hid what is printed plainly.
+    // An escape such as `\a` hid what is printed plainly.
     visible(&query)?;
     // What is checked is what is sent, not what was typed: were the two to differ, no harm is done.
     let expr = read(&query)?;
