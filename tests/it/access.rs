@@ -308,11 +308,15 @@ async fn speaking_in_the_name_of_somebody_leaves_their_name_and_their_conversati
         let whoami = answered(&bot.ask_as(ANA, "whoami"))["text"].as_str().unwrap().to_owned();
         assert!(!whoami.contains("shown as"), "{whoami}");
         assert_eq!(store.people().await.unwrap()[0].identities[0].1, "Ana Lovelace");
+        // Also the name of somebody unknown, whose code is renewed.
+        store.principal(&"slack:T1:UBEN".parse().unwrap(), "Ben").await.unwrap();
+        database.meddle("UPDATE link_codes SET expires_at = 0").await;
         // Two speakers, and one of them twice.
         answered(&bot.ask_as("slack:T1:UBEN", "whoami"));
         answered(&bot.ask_as(ANA, "help"));
         let conversations = database.look("SELECT DISTINCT conversation FROM turns").await;
         assert_eq!(conversations.len(), 2, "{conversations:?}");
+        assert_eq!(database.look("SELECT display_name FROM link_codes").await, ["Ben"]);
     })
     .await;
 }

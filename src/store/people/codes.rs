@@ -46,7 +46,8 @@ impl Store {
             "INSERT INTO link_codes (platform, workspace, person, code, display_name, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (platform, workspace, person) DO UPDATE SET code = excluded.code, \
-             display_name = excluded.display_name, expires_at = excluded.expires_at \
+             display_name = CASE WHEN excluded.display_name = '' THEN link_codes.display_name \
+             ELSE excluded.display_name END, expires_at = excluded.expires_at \
              WHERE link_codes.expires_at <= $7",
         )
         .bind(platform)
