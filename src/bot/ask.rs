@@ -47,6 +47,8 @@ impl Asking<'_> {
         let reading = self.app.metrics.read(*metric, *stat, window.as_ref()).await?;
         let mut rows = self.chosen(&reading.values);
         sort(&mut rows, *order);
+        // Whoever names hosts gets all of them.
+        let cut = if self.hosts.is_none() { self.app.metrics.cut(&mut rows) } else { None };
         let shown = limit.map_or(DEFAULT_ROWS, |limit| limit.max(1) as usize).min(rows.len());
         let missing = self.missing(&reading);
         let drawn = distinct(rows[..shown].iter().map(|row| &row.host), usize::MAX);
@@ -60,6 +62,7 @@ impl Asking<'_> {
         };
         let mut evidence = vec![evidence(&reading, &rows, metric.unit())];
         let mut warnings = reading.warnings.clone();
+        warnings.extend(cut);
         if let Some(picture) = &picture {
             evidence.extend(picture.evidence.iter().cloned());
             // This machine says the same about both, but for the seconds between them.

@@ -241,6 +241,27 @@ async fn evidence_of_a_forecast_is_of_the_moment_it_was_measured() {
     assert!(words.contains("It does not grow."), "{words}");
 }
 
+#[tokio::test]
+async fn a_named_host_is_never_cut() {
+    let hosts = ["a-1", "b-1", "c-1"];
+    let room = room(&hosts, "max_series = 2\n", move |asked| {
+        Some(match asked.range {
+            None => hosts.map(|host| number(host, None, "42")).to_vec(),
+            Some(range) => hosts.map(|host| line(host, None, range, |_| Some(5.0))).to_vec(),
+        })
+    })
+    .await;
+    let (_, words) = room.answers("load of c-1").await;
+    assert!(words.contains("Load of c-1 is 42"), "{words}");
+    let (answer, words) = room.answers("forecast memory of c-1").await;
+    assert!(answer.card.title.contains("c-1"), "{words}");
+    // A question about all is cut at the end, where the least important are.
+    let (answer, words) = room.answers("load").await;
+    assert!(words.contains("showing the first 2 of 3 series"), "{words}");
+    assert!(!words.contains("No data from"), "{words}");
+    assert_eq!(answer.evidence[0].values.len(), 2);
+}
+
 fn row(host: &str, value: f64) -> Measurement {
     Measurement { host: host.into(), part: None, value }
 }
