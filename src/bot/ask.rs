@@ -75,6 +75,7 @@ impl Asking<'_> {
             signal: *metric,
             stat: *stat,
             window: window.as_ref(),
+            order: *order,
             rows: &rows,
             shown,
             missing: &missing,
@@ -102,10 +103,10 @@ impl Asking<'_> {
             evidences.push(evidence(reading, &rows, signal.unit()));
             for row in rows {
                 let Some(host) = self.fleet.find(&row.host) else { continue };
-                // A host with several parts shows the fullest one.
+                // A host with several parts shows the fullest one; what is no number is not that.
                 let slot = worst.entry(&host.name).or_default().entry(*signal);
                 slot.and_modify(|kept| {
-                    if row.value > kept.value {
+                    if kept.value.is_nan() || row.value > kept.value {
                         *kept = row.clone();
                     }
                 })

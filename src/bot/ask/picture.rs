@@ -8,7 +8,7 @@ use super::Asking;
 use crate::{
     bot::{Evidence, EvidenceValue, Failure, cards},
     chart::{self, Chart, Line, MAX_LINES},
-    metrics::{RangeReading, Series, Signal, Unit, Window},
+    metrics::{Metrics, RangeReading, Series, Signal, Unit, Window},
 };
 
 /// Points of a line in a picture: more than pixels would not be seen.
@@ -42,7 +42,12 @@ impl Asking<'_> {
             return Err(format!("No picture: there is no data of the last {window}."));
         }
         let drawn = self.draw(signal, window, hosts, &range);
-        drawn.map_err(|failure| self.no_picture(&failure))
+        let mut picture = drawn.map_err(|failure| self.no_picture(&failure))?;
+        // This machine says by itself since when it was watched.
+        if matches!(self.app.metrics, Metrics::Prometheus(_)) {
+            picture.warnings.extend(cards::late_beginning(&range, self.app.zone));
+        }
+        Ok(picture)
     }
 
     /// Says why there is no picture, here and in the log.

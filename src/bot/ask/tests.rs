@@ -262,6 +262,68 @@ async fn a_named_host_is_never_cut() {
     assert_eq!(answer.evidence[0].values.len(), 2);
 }
 
+#[tokio::test]
+async fn the_lowest_is_called_lowest_also_before_what_is_no_number() {
+    let room = room(&["web-1", "web-2"], "", |_| {
+        Some(vec![number("web-1", None, "NaN"), number("web-2", None, "3")])
+    })
+    .await;
+    let (answer, words) = room.answers("metric load order=asc").await;
+    assert!(answer.card.title.contains("lowest is web-2"), "{words}");
+    let (answer, words) = room.answers("load").await;
+    assert!(answer.card.title.contains("highest is web-2"), "{words}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_not_hidden_behind_one_without_a_number() {
+    let room = room(&["web-1"], "", |asked| {
+        Some(if asked.query.contains("filesystem") {
+            vec![number("web-1", Some("/"), "NaN"), number("web-1", Some("/data"), "97")]
+        } else {
+            vec![]
+        })
+    })
+    .await;
+    let (_, words) = room.answers("status of web-1").await;
+    assert!(words.contains("97 % (/data)"), "{words}");
+}
+
+#[tokio::test]
+async fn a_current_value_is_of_now_whatever_window_is_named() {
+    let room = room(&["web-1", "web-2"], "", |asked| {
+        let all = [("web-1", 3600.0), ("web-2", 7200.0)];
+        Some(match asked.range {
+            None => all.map(|(host, up)| number(host, None, &up.to_string())).to_vec(),
+            Some(range) => all.map(|(host, up)| line(host, None, range, |_| Some(up))).to_vec(),
+        })
+    })
+    .await;
+    let (answer, _) = room.answers("uptime last 24h").await;
+    assert_eq!(answer.card.title, "Uptime of 2 hosts: highest is web-2 with 2 h");
+    let (answer, _) = room.answers("uptime of web-1 last 24h").await;
+    assert_eq!(answer.card.title, "Uptime of web-1 is 1 h");
+}
+
+#[tokio::test]
+async fn a_window_that_begins_before_the_data_says_so() {
+    let room = room(&["web-1", "web-2"], "", |asked| {
+        Some(match asked.range {
+            None => vec![number("web-1", None, "42"), number("web-2", None, "7")],
+            Some(range) => vec![
+                line("web-1", None, range, |at| (at >= NOW - 7 * DAY).then_some(4.0)),
+                line("web-2", None, range, |at| (at >= NOW - 30 * DAY).then_some(4.0)),
+            ],
+        })
+    })
+    .await;
+    let (_, words) = room.answers("cpu last 400d").await;
+    assert!(words.contains("Incomplete: data begins 2025-12-02 12:00"), "{words}");
+    let (_, words) = room.answers("cpu last 31d").await;
+    assert!(words.contains("Incomplete: data of web-1 begins 2025-12-25"), "{words}");
+    let (_, words) = room.answers("cpu last 7d").await;
+    assert!(!words.contains("Incomplete"), "{words}");
+}
+
 fn row(host: &str, value: f64) -> Measurement {
     Measurement { host: host.into(), part: None, value }
 }
