@@ -17,6 +17,7 @@ use crate::{
         Answer, Evidence, EvidenceValue, Failure, cards,
         intent::{Intent, Order},
     },
+    chart::MAX_LINES,
     metrics::{Fleet, Measurement, Metrics, Reading, Signal, Stat, Unit, promql},
 };
 
@@ -51,7 +52,7 @@ impl Asking<'_> {
         let cut = if self.hosts.is_none() { self.app.metrics.cut(&mut rows) } else { None };
         let shown = limit.map_or(DEFAULT_ROWS, |limit| limit.max(1) as usize).min(rows.len());
         let missing = self.missing(&reading);
-        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), usize::MAX);
+        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), MAX_LINES);
         let wanted = *chart || self.chart || window.is_some();
         let (picture, no_picture) = match wanted && !drawn.is_empty() {
             true => match self.picture(*metric, window.as_ref(), &drawn).await {
@@ -116,7 +117,8 @@ impl Asking<'_> {
         let card = cards::status(self.app, &hosts, signals, &worst, &readings);
         let mut answer = Answer { card, evidence: evidences, ..Answer::default() };
         if self.chart && !hosts.is_empty() {
-            let names: Vec<String> = hosts.iter().take(8).map(|host| host.name.clone()).collect();
+            let names: Vec<String> =
+                hosts.iter().take(MAX_LINES).map(|host| host.name.clone()).collect();
             match self.picture(Signal::Cpu, None, &names).await {
                 Ok(picture) => {
                     answer.card = cards::warned(answer.card, &picture.warnings);

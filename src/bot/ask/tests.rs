@@ -324,6 +324,47 @@ async fn a_window_that_begins_before_the_data_says_so() {
     assert!(!words.contains("Incomplete"), "{words}");
 }
 
+#[tokio::test]
+async fn lines_are_asked_of_those_hosts_that_are_drawn() {
+    let hosts = ["h-1", "h-2", "h-3", "h-4", "h-5", "h-6", "h-7", "h-8", "h-9"];
+    let room = room(&hosts, "", move |asked| {
+        Some(match asked.range {
+            None => hosts.map(|host| number(host, None, &host[2..])).to_vec(),
+            Some(range) => hosts.map(|host| line(host, None, range, |_| Some(5.0))).to_vec(),
+        })
+    })
+    .await;
+    let (answer, words) = room.answers("cpu last 1h").await;
+    assert!(has_picture(&answer));
+    for host in hosts {
+        assert!(words.contains(host), "{host} is a row: {words}");
+        assert_eq!(room.ranges()[0].query.contains(host), host != "h-1", "{:?}", room.ranges());
+    }
+}
+
+#[tokio::test]
+async fn others_are_served_while_a_picture_is_drawn() {
+    let room = room(&["web-1"], "", |_| None).await;
+    let app = room.bot.app();
+    let fleet = Fleet::default();
+    let asking = Asking { app, fleet: &fleet, hosts: None, chart: false };
+    let end = app.clock.now();
+    let points = vec![(end - chrono::TimeDelta::hours(1), 1.0), (end, 2.0)];
+    let range = crate::metrics::RangeReading {
+        query: "q".to_owned(),
+        start: points[0].0,
+        end,
+        step: Duration::from_mins(60),
+        series: vec![crate::metrics::Series { host: "web-1".to_owned(), part: None, points }],
+        warnings: vec![],
+    };
+    let hour = crate::metrics::Window::from_seconds(3600);
+    let drawing = asking.draw(Signal::Cpu, &hour, &[], &range);
+    let mut drawing = std::pin::pin!(drawing);
+    assert!(futures::poll!(drawing.as_mut()).is_pending(), "it draws in the way of the others");
+    assert!(drawing.await.is_ok());
+}
+
 fn row(host: &str, value: f64) -> Measurement {
     Measurement { host: host.into(), part: None, value }
 }
