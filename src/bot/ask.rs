@@ -140,7 +140,12 @@ impl Asking<'_> {
             )
             .into());
         }
-        let gated = promql::gate(text, &promql::Limits::default()).map_err(|refused| {
+        let settings = &self.app.config.metrics.prometheus;
+        let limits = promql::Limits {
+            interval: settings.scrape_interval.duration(),
+            ..promql::Limits::default()
+        };
+        let gated = promql::gate(text, &limits).map_err(|refused| {
             Refusal::new(RefusalKind::Usage, format!("I do not send this query: {refused}"))
         })?;
         let result = self.app.metrics.query(&gated).await?;
@@ -149,7 +154,7 @@ impl Asking<'_> {
             .iter()
             .map(|(labels, value)| EvidenceValue {
                 host: labels
-                    .get("instance")
+                    .get(&settings.host_label)
                     .map(|instance| self.fleet.find(instance).map_or(instance, |host| &host.name))
                     .cloned()
                     .unwrap_or_default(),

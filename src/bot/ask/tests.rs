@@ -365,6 +365,18 @@ async fn others_are_served_while_a_picture_is_drawn() {
     assert!(drawing.await.is_ok());
 }
 
+#[tokio::test]
+async fn a_query_is_weighed_by_the_configured_interval_and_named_by_the_configured_label() {
+    let settings = "host_label = \"node\"\nscrape_interval = \"5m\"\n";
+    let room = room(&["web-1"], settings, |_| {
+        Some(vec![json!({ "metric": { "node": "web-9", "instance": "x" }, "value": [NOW, "1"] })])
+    })
+    .await;
+    // 744 points over a day each: far too much to read at every 15 s, little at every 5 min.
+    let (answer, _) = room.answers("query max_over_time(rate(a[1d])[31d:1h])").await;
+    assert_eq!(answer.evidence[0].values[0].host, "web-9");
+}
+
 fn row(host: &str, value: f64) -> Measurement {
     Measurement { host: host.into(), part: None, value }
 }
