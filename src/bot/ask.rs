@@ -54,13 +54,13 @@ impl Asking<'_> {
         let missing = self.missing(&reading);
         let drawn = distinct(rows[..shown].iter().map(|row| &row.host), MAX_LINES);
         let wanted = *chart || self.chart || window.is_some();
-        let (picture, no_picture) = match wanted && !drawn.is_empty() {
-            true => match self.picture(*metric, window.as_ref(), &drawn).await {
-                Ok(picture) => (Some(picture), None),
-                Err(why) => (None, Some(why)),
-            },
-            false => (None, None),
-        };
+        let (mut picture, mut no_picture) = (None, None);
+        if wanted && !drawn.is_empty() {
+            match self.picture(*metric, window.as_ref(), &drawn).await {
+                Ok(drawn) => picture = Some(drawn),
+                Err(why) => no_picture = Some(why),
+            }
+        }
         let mut evidence = vec![evidence(&reading, &rows, metric.unit())];
         let mut warnings = reading.warnings.clone();
         warnings.extend(cut);

@@ -354,7 +354,7 @@ async fn others_are_served_while_a_picture_is_drawn() {
         query: "q".to_owned(),
         start: points[0].0,
         end,
-        step: Duration::from_mins(60),
+        step: Duration::from_hours(1),
         series: vec![crate::metrics::Series { host: "web-1".to_owned(), part: None, points }],
         warnings: vec![],
     };
