@@ -77,6 +77,9 @@ pub enum ChartError {
     /// The picture could not be encoded.
     #[error("the picture could not be encoded")]
     Encode(#[from] png::EncodingError),
+    /// The drawing ended before it was done.
+    #[error("the drawing was cut short")]
+    Interrupted,
 }
 
 /// The chart as a PNG of [`WIDTH`] × [`HEIGHT`] pixels.

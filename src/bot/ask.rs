@@ -17,6 +17,7 @@ use crate::{
         Answer, Evidence, EvidenceValue, Failure, cards,
         intent::{Intent, Order},
     },
+    chart::MAX_LINES,
     metrics::{Fleet, Measurement, Metrics, Reading, Signal, Stat, Unit, promql},
 };
 
@@ -47,19 +48,22 @@ impl Asking<'_> {
         let reading = self.app.metrics.read(*metric, *stat, window.as_ref()).await?;
         let mut rows = self.chosen(&reading.values);
         sort(&mut rows, *order);
+        // Whoever names hosts gets all of them.
+        let cut = if self.hosts.is_none() { self.app.metrics.cut(&mut rows) } else { None };
         let shown = limit.map_or(DEFAULT_ROWS, |limit| limit.max(1) as usize).min(rows.len());
         let missing = self.missing(&reading);
-        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), usize::MAX);
+        let drawn = distinct(rows[..shown].iter().map(|row| &row.host), MAX_LINES);
         let wanted = *chart || self.chart || window.is_some();
-        let (picture, no_picture) = match wanted && !drawn.is_empty() {
-            true => match self.picture(*metric, window.as_ref(), &drawn).await {
-                Ok(picture) => (Some(picture), None),
-                Err(why) => (None, Some(why)),
-            },
-            false => (None, None),
-        };
+        let (mut picture, mut no_picture) = (None, None);
+        if wanted && !drawn.is_empty() {
+            match self.picture(*metric, window.as_ref(), &drawn).await {
+                Ok(drawn) => picture = Some(drawn),
+                Err(why) => no_picture = Some(why),
+            }
+        }
         let mut evidence = vec![evidence(&reading, &rows, metric.unit())];
         let mut warnings = reading.warnings.clone();
+        warnings.extend(cut);
         if let Some(picture) = &picture {
             evidence.extend(picture.evidence.iter().cloned());
             // This machine says the same about both, but for the seconds between them.
@@ -72,6 +76,7 @@ impl Asking<'_> {
             signal: *metric,
             stat: *stat,
             window: window.as_ref(),
+            order: *order,
             rows: &rows,
             shown,
             missing: &missing,
@@ -99,10 +104,10 @@ impl Asking<'_> {
             evidences.push(evidence(reading, &rows, signal.unit()));
             for row in rows {
                 let Some(host) = self.fleet.find(&row.host) else { continue };
-                // A host with several parts shows the fullest one.
+                // A host with several parts shows the fullest one; what is no number is not that.
                 let slot = worst.entry(&host.name).or_default().entry(*signal);
                 slot.and_modify(|kept| {
-                    if row.value > kept.value {
+                    if kept.value.is_nan() || row.value > kept.value {
                         *kept = row.clone();
                     }
                 })
@@ -112,7 +117,8 @@ impl Asking<'_> {
         let card = cards::status(self.app, &hosts, signals, &worst, &readings);
         let mut answer = Answer { card, evidence: evidences, ..Answer::default() };
         if self.chart && !hosts.is_empty() {
-            let names: Vec<String> = hosts.iter().take(8).map(|host| host.name.clone()).collect();
+            let names: Vec<String> =
+                hosts.iter().take(MAX_LINES).map(|host| host.name.clone()).collect();
             match self.picture(Signal::Cpu, None, &names).await {
                 Ok(picture) => {
                     answer.card = cards::warned(answer.card, &picture.warnings);
@@ -134,7 +140,12 @@ impl Asking<'_> {
             )
             .into());
         }
-        let gated = promql::gate(text, &promql::Limits::default()).map_err(|refused| {
+        let settings = &self.app.config.metrics.prometheus;
+        let limits = promql::Limits {
+            interval: settings.scrape_interval.duration(),
+            ..promql::Limits::default()
+        };
+        let gated = promql::gate(text, &limits).map_err(|refused| {
             Refusal::new(RefusalKind::Usage, format!("I do not send this query: {refused}"))
         })?;
         let result = self.app.metrics.query(&gated).await?;
@@ -143,7 +154,7 @@ impl Asking<'_> {
             .iter()
             .map(|(labels, value)| EvidenceValue {
                 host: labels
-                    .get("instance")
+                    .get(&settings.host_label)
                     .map(|instance| self.fleet.find(instance).map_or(instance, |host| &host.name))
                     .cloned()
                     .unwrap_or_default(),

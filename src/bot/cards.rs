@@ -9,7 +9,7 @@ mod status;
 pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
 pub(super) use numbers::{
-    MetricCard, MissingHost, metric, picture_alt, place, query, thresholds, warned,
+    MetricCard, MissingHost, late_beginning, metric, picture_alt, place, query, thresholds, warned,
 };
 pub(super) use people::{granted, revoked};
 pub(super) use people::{link_code, link_question, linked, whoami};

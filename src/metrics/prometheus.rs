@@ -59,6 +59,7 @@ pub struct Prometheus {
     clock: Clock,
     settings: Settings,
     labels: Labels,
+    max_series: usize,
     fleets: Cache<(), Arc<Known>>,
     readings: Cache<String, Arc<Fresh>>,
 }
@@ -101,6 +102,7 @@ impl Prometheus {
                 environment: config.environment_label.clone(),
                 role: config.role_label.clone(),
             },
+            max_series: config.max_series.max(1),
             fleets: Cache::builder().max_capacity(1).time_to_live(keep).build(),
             readings: Cache::builder()
                 .max_capacity(CACHED_VALUES)
@@ -118,6 +120,12 @@ impl Prometheus {
     /// The machines there are, at most one scrape interval old.
     pub async fn fleet(&self) -> Result<Arc<Fleet>, MetricsError> {
         Ok(self.known().await?.fleet.clone())
+    }
+
+    /// The values there are too many of are left out, with a sentence that says so. For the end of
+    /// a question: only there is known whose values were wanted.
+    pub fn cut<T>(&self, values: &mut Vec<T>) -> Option<String> {
+        answer::cut(values, self.max_series)
     }
 
     /// A signal of every host: one query, or none when the answer is at most one scrape old.
@@ -204,15 +212,19 @@ impl Prometheus {
             let names: BTreeSet<_> = wanted.iter().map(|host| host.name.as_str()).collect();
             series.retain(|series| names.contains(series.host.as_str()));
         }
+        // Whoever names hosts gets all of them.
+        let too_many =
+            if hosts.is_empty() { answer::cut(&mut series, self.max_series) } else { None };
         reading.series = series;
-        reading.warnings = answer.warnings.into_iter().chain(left_out).collect();
+        reading.warnings = answer.warnings.into_iter().chain(left_out).chain(too_many).collect();
         Ok(reading)
     }
 
     /// A query that somebody wrote and that passed the gate.
     pub async fn query(&self, gated: &Gated) -> Result<RawReading, MetricsError> {
         let at = self.this_second();
-        let answer = self.transport.at(gated.as_str(), at).await?;
+        let mut answer = self.transport.at(gated.as_str(), at).await?;
+        answer.warnings.extend(answer::cut(&mut answer.items, self.max_series));
         let values = answer.items.into_iter().filter_map(|item| {
             let (_, number) = item.value?;
             let label =

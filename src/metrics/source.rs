@@ -72,6 +72,14 @@ impl Metrics {
         }
     }
 
+    /// Leaves out those of all values that are too many for one answer, and says so.
+    pub fn cut<T>(&self, values: &mut Vec<T>) -> Option<String> {
+        match self {
+            Self::Host(_) => None,
+            Self::Prometheus(prometheus) => prometheus.cut(values),
+        }
+    }
+
     /// The samples of a signal over a window ending now; no hosts means all of them.
     pub async fn range(
         &self,

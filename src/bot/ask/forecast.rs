@@ -67,7 +67,7 @@ impl Asking<'_> {
                 series: found.iter().take(MAX_LINES).map(|(series, _)| (*series).clone()).collect(),
                 ..range.clone()
             };
-            match self.draw(signal, &past, &shown, &drawn) {
+            match self.draw(signal, &past, &shown, &drawn).await {
                 Ok(picture) => card.blocks.push(Block::Image(picture.image)),
                 Err(failure) => card = card.note(self.no_picture(&failure)),
             }

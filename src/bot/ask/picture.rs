@@ -7,8 +7,8 @@ use chat::Image;
 use super::Asking;
 use crate::{
     bot::{Evidence, EvidenceValue, Failure, cards},
-    chart::{self, Chart, Line, MAX_LINES},
-    metrics::{RangeReading, Series, Signal, Unit, Window},
+    chart::{self, Chart, ChartError, Line, MAX_LINES},
+    metrics::{Metrics, RangeReading, Series, Signal, Unit, Window},
 };
 
 /// Points of a line in a picture: more than pixels would not be seen.
@@ -41,8 +41,13 @@ impl Asking<'_> {
         if range.series.iter().all(|series| series.points.is_empty()) {
             return Err(format!("No picture: there is no data of the last {window}."));
         }
-        let drawn = self.draw(signal, window, hosts, &range);
-        drawn.map_err(|failure| self.no_picture(&failure))
+        let drawn = self.draw(signal, window, hosts, &range).await;
+        let mut picture = drawn.map_err(|failure| self.no_picture(&failure))?;
+        // This machine says by itself since when it was watched.
+        if matches!(self.app.metrics, Metrics::Prometheus(_)) {
+            picture.warnings.extend(cards::late_beginning(&range, self.app.zone));
+        }
+        Ok(picture)
     }
 
     /// Says why there is no picture, here and in the log.
@@ -54,7 +59,8 @@ impl Asking<'_> {
         format!("No picture: {failure}.")
     }
 
-    pub(super) fn draw(
+    /// Draws beside the requests: a picture takes long enough to hold the others up.
+    pub(super) async fn draw(
         &self,
         signal: Signal,
         window: &Window,
@@ -91,7 +97,9 @@ impl Asking<'_> {
                 ((series.host.clone(), series.part.clone()), chart::sparkline(&values, 16))
             })
             .collect();
-        let image = Image { name: format!("{signal}.png"), png: chart::png(&chart)?, alt };
+        let drawn = tokio::task::spawn_blocking(move || chart::png(&chart)).await;
+        let png = drawn.unwrap_or(Err(ChartError::Interrupted))?;
+        let image = Image { name: format!("{signal}.png"), png, alt };
         let drawn = series.into_iter().take(MAX_LINES);
         let evidence = last_points(&range.query, drawn, signal.unit());
         Ok(Picture { image, sparklines, evidence, warnings: range.warnings.clone() })

@@ -241,6 +241,142 @@ async fn evidence_of_a_forecast_is_of_the_moment_it_was_measured() {
     assert!(words.contains("It does not grow."), "{words}");
 }
 
+#[tokio::test]
+async fn a_named_host_is_never_cut() {
+    let hosts = ["a-1", "b-1", "c-1"];
+    let room = room(&hosts, "max_series = 2\n", move |asked| {
+        Some(match asked.range {
+            None => hosts.map(|host| number(host, None, "42")).to_vec(),
+            Some(range) => hosts.map(|host| line(host, None, range, |_| Some(5.0))).to_vec(),
+        })
+    })
+    .await;
+    let (_, words) = room.answers("load of c-1").await;
+    assert!(words.contains("Load of c-1 is 42"), "{words}");
+    let (answer, words) = room.answers("forecast memory of c-1").await;
+    assert!(answer.card.title.contains("c-1"), "{words}");
+    // A question about all is cut at the end, where the least important are.
+    let (answer, words) = room.answers("load").await;
+    assert!(words.contains("showing the first 2 of 3 series"), "{words}");
+    assert!(!words.contains("No data from"), "{words}");
+    assert_eq!(answer.evidence[0].values.len(), 2);
+}
+
+#[tokio::test]
+async fn the_lowest_is_called_lowest_also_before_what_is_no_number() {
+    let room = room(&["web-1", "web-2"], "", |_| {
+        Some(vec![number("web-1", None, "NaN"), number("web-2", None, "3")])
+    })
+    .await;
+    let (answer, words) = room.answers("metric load order=asc").await;
+    assert!(answer.card.title.contains("lowest is web-2"), "{words}");
+    let (answer, words) = room.answers("load").await;
+    assert!(answer.card.title.contains("highest is web-2"), "{words}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_not_hidden_behind_one_without_a_number() {
+    let room = room(&["web-1"], "", |asked| {
+        Some(if asked.query.contains("filesystem") {
+            vec![number("web-1", Some("/"), "NaN"), number("web-1", Some("/data"), "97")]
+        } else {
+            vec![]
+        })
+    })
+    .await;
+    let (_, words) = room.answers("status of web-1").await;
+    assert!(words.contains("97 % (/data)"), "{words}");
+}
+
+#[tokio::test]
+async fn a_current_value_is_of_now_whatever_window_is_named() {
+    let room = room(&["web-1", "web-2"], "", |asked| {
+        let all = [("web-1", 3600.0), ("web-2", 7200.0)];
+        Some(match asked.range {
+            None => all.map(|(host, up)| number(host, None, &up.to_string())).to_vec(),
+            Some(range) => all.map(|(host, up)| line(host, None, range, |_| Some(up))).to_vec(),
+        })
+    })
+    .await;
+    let (answer, _) = room.answers("uptime last 24h").await;
+    assert_eq!(answer.card.title, "Uptime of 2 hosts: highest is web-2 with 2 h");
+    let (answer, _) = room.answers("uptime of web-1 last 24h").await;
+    assert_eq!(answer.card.title, "Uptime of web-1 is 1 h");
+}
+
+#[tokio::test]
+async fn a_window_that_begins_before_the_data_says_so() {
+    let room = room(&["web-1", "web-2"], "", |asked| {
+        Some(match asked.range {
+            None => vec![number("web-1", None, "42"), number("web-2", None, "7")],
+            Some(range) => vec![
+                line("web-1", None, range, |at| (at >= NOW - 7 * DAY).then_some(4.0)),
+                line("web-2", None, range, |at| (at >= NOW - 30 * DAY).then_some(4.0)),
+            ],
+        })
+    })
+    .await;
+    let (_, words) = room.answers("cpu last 400d").await;
+    assert!(words.contains("Incomplete: data begins 2025-12-02 12:00"), "{words}");
+    let (_, words) = room.answers("cpu last 31d").await;
+    assert!(words.contains("Incomplete: data of web-1 begins 2025-12-25"), "{words}");
+    let (_, words) = room.answers("cpu last 7d").await;
+    assert!(!words.contains("Incomplete"), "{words}");
+}
+
+#[tokio::test]
+async fn lines_are_asked_of_those_hosts_that_are_drawn() {
+    let hosts = ["h-1", "h-2", "h-3", "h-4", "h-5", "h-6", "h-7", "h-8", "h-9"];
+    let room = room(&hosts, "", move |asked| {
+        Some(match asked.range {
+            None => hosts.map(|host| number(host, None, &host[2..])).to_vec(),
+            Some(range) => hosts.map(|host| line(host, None, range, |_| Some(5.0))).to_vec(),
+        })
+    })
+    .await;
+    let (answer, words) = room.answers("cpu last 1h").await;
+    assert!(has_picture(&answer));
+    for host in hosts {
+        assert!(words.contains(host), "{host} is a row: {words}");
+        assert_eq!(room.ranges()[0].query.contains(host), host != "h-1", "{:?}", room.ranges());
+    }
+}
+
+#[tokio::test]
+async fn others_are_served_while_a_picture_is_drawn() {
+    let room = room(&["web-1"], "", |_| None).await;
+    let app = room.bot.app();
+    let fleet = Fleet::default();
+    let asking = Asking { app, fleet: &fleet, hosts: None, chart: false };
+    let end = app.clock.now();
+    let points = vec![(end - chrono::TimeDelta::hours(1), 1.0), (end, 2.0)];
+    let range = crate::metrics::RangeReading {
+        query: "q".to_owned(),
+        start: points[0].0,
+        end,
+        step: Duration::from_hours(1),
+        series: vec![crate::metrics::Series { host: "web-1".to_owned(), part: None, points }],
+        warnings: vec![],
+    };
+    let hour = crate::metrics::Window::from_seconds(3600);
+    let drawing = asking.draw(Signal::Cpu, &hour, &[], &range);
+    let mut drawing = std::pin::pin!(drawing);
+    assert!(futures::poll!(drawing.as_mut()).is_pending(), "it draws in the way of the others");
+    assert!(drawing.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_query_is_weighed_by_the_configured_interval_and_named_by_the_configured_label() {
+    let settings = "host_label = \"node\"\nscrape_interval = \"5m\"\n";
+    let room = room(&["web-1"], settings, |_| {
+        Some(vec![json!({ "metric": { "node": "web-9", "instance": "x" }, "value": [NOW, "1"] })])
+    })
+    .await;
+    // 744 points over a day each: far too much to read at every 15 s, little at every 5 min.
+    let (answer, _) = room.answers("query max_over_time(rate(a[1d])[31d:1h])").await;
+    assert_eq!(answer.evidence[0].values[0].host, "web-9");
+}
+
 fn row(host: &str, value: f64) -> Measurement {
     Measurement { host: host.into(), part: None, value }
 }

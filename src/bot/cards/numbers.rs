@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 
 use chat::{Block, Card, Table, Tone};
+use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use crate::{
     app::App,
-    bot::ask::Picture,
+    bot::{ask::Picture, intent::Order},
     chart::Threshold,
     config::Thresholds,
     format,
-    metrics::{Measurement, Reading, Series, Signal, Stat, Unit, Window, prometheus::RawReading},
+    metrics::{
+        Measurement, RangeReading, Reading, Series, Signal, Stat, Unit, Window,
+        prometheus::RawReading,
+    },
 };
 
 /// Names of hosts without data that are written out; the rest is counted.
@@ -32,6 +37,7 @@ pub struct MetricCard<'a> {
     pub signal: Signal,
     pub stat: Stat,
     pub window: Option<&'a Window>,
+    pub order: Option<Order>,
     /// Sorted as they are to be shown.
     pub rows: &'a [Measurement],
     /// How many of them are shown.
@@ -82,16 +88,15 @@ pub fn metric(parts: &MetricCard<'_>) -> Card {
 
 /// The number itself, or the first of several.
 fn headline(parts: &MetricCard<'_>, first: &Measurement) -> String {
-    let MetricCard { signal, stat, window, rows, .. } = *parts;
+    let MetricCard { signal, stat, window, order, rows, .. } = *parts;
     let first_place = place(&first.host, first.part.as_deref());
     let value = format::value(first.value, signal.unit());
-    let [.., last] = rows else { return value };
     if rows.len() == 1 {
         let what = subject(signal, stat, window, Some(&first_place));
         // A current value is a statement; others belong to the window named before them.
         return match window {
-            None => format!("{what} is {value}"),
-            Some(_) => format!("{what}: {value}"),
+            Some(_) if stat != Stat::Current => format!("{what}: {value}"),
+            _ => format!("{what} is {value}"),
         };
     }
     let hosts = rows.iter().map(|row| &row.host).collect::<BTreeSet<_>>().len();
@@ -101,7 +106,7 @@ fn headline(parts: &MetricCard<'_>, first: &Measurement) -> String {
         _ => (count(hosts, "host"), first_place),
     };
     let what = subject(signal, stat, window, Some(&whose));
-    let extreme = if first.value < last.value { "lowest" } else { "highest" };
+    let extreme = if order == Some(Order::Asc) { "lowest" } else { "highest" };
     format!("{what}: {extreme} is {first_place} with {value}")
 }
 
@@ -172,6 +177,8 @@ fn subject(signal: Signal, stat: Stat, window: Option<&Window>, whose: Option<&s
         Stat::P95 => format!("95th percentile of {}", signal.noun()),
     };
     let whose = whose.map(|whose| format!(" of {whose}")).unwrap_or_default();
+    // The newest value is of now, whatever window is drawn beside it.
+    let window = window.filter(|_| stat != Stat::Current);
     let last = window.map_or_else(|| " now".to_owned(), |window| format!(", last {window}"));
     // "CPU of web-1 is 40 %" says now already.
     let last = if window.is_none() && !whose.is_empty() { String::new() } else { last };
@@ -213,6 +220,32 @@ pub(in crate::bot) fn warned(mut card: Card, warnings: &[String]) -> Card {
         card = card.line(format!("Incomplete: {warning}"));
     }
     card
+}
+
+/// That lines begin later than the window they are of, if by more than a tenth of it.
+pub(in crate::bot) fn late_beginning(range: &RangeReading, zone: Tz) -> Option<String> {
+    let tenth = (range.end - range.start) / 10;
+    // The first step of a rate has nothing to compare with.
+    let slack = tenth.max(TimeDelta::from_std(range.step * 2).unwrap_or(tenth));
+    let begins = |series: &Series| series.points.first().map(|(at, _)| *at);
+    let lines = range.series.iter().filter_map(|series| Some((begins(series)?, series)));
+    let (late, early): (Vec<_>, Vec<_>) = lines.partition(|(at, _)| *at - range.start > slack);
+    let moment = |at| format::moment(at, range.end, zone);
+    let (last, series) = late.iter().max_by_key(|(at, _)| *at)?;
+    let place = place(&series.host, series.part.as_deref());
+    Some(match (&late[..], &early[..]) {
+        ([_], [_, ..]) => format!("data of {place} begins {}", moment(*last)),
+        (_, [_, ..]) => format!(
+            "data of {} of {} lines begins late, of {place} {}",
+            late.len(),
+            late.len() + early.len(),
+            moment(*last)
+        ),
+        _ => {
+            let first = late.iter().map(|(at, _)| *at).min().unwrap_or(*last);
+            format!("data begins {}", moment(first))
+        }
+    })
 }
 
 pub(super) fn tone(value: f64, unit: Unit, thresholds: Thresholds) -> Tone {
@@ -310,6 +343,7 @@ mod tests {
         for (stat, window, whose, text) in [
             (Stat::Current, None, Some("web-1"), "Network in of web-1"),
             (Stat::Current, None, None, "Network in now"),
+            (Stat::Current, Some(&hour), Some("web-1"), "Network in of web-1"),
             (Stat::Avg, Some(&hour), Some("4 hosts"), "Average network in of 4 hosts, last 1h"),
             (Stat::P95, Some(&hour), None, "95th percentile of network in, last 1h"),
         ] {

@@ -102,7 +102,7 @@ struct Data<R> {
 }
 
 /// Reads a successful answer, or says in a few words why it is none.
-pub(super) fn read(body: &[u8], max_series: usize) -> Result<Answer, String> {
+pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
     let envelope = match serde_json::from_slice::<Envelope<Vec<Item>>>(body) {
         Ok(envelope) => envelope,
         // A scalar is a bare sample.
@@ -124,7 +124,7 @@ pub(super) fn read(body: &[u8], max_series: usize) -> Result<Answer, String> {
         let error = envelope.error.map(|error| text_of(&error));
         return Err(error.unwrap_or_else(|| "it does not say `success`".to_owned()));
     }
-    let Some(Data { result: mut items }) = envelope.data else {
+    let Some(Data { result: items }) = envelope.data else {
         return Err("it says `success` but has no data".to_owned());
     };
     let said = envelope.warnings.into_iter().chain(envelope.infos).flatten();
@@ -137,15 +137,16 @@ pub(super) fn read(body: &[u8], max_series: usize) -> Result<Answer, String> {
     if envelope.is_partial {
         warnings.push("the answer is partial: some of the storage did not answer".to_owned());
     }
-    if items.len() > max_series {
-        warnings.push(format!(
-            "showing the first {} of {} series",
-            grouped(max_series),
-            grouped(items.len())
-        ));
-        items.truncate(max_series);
-    }
     Ok(Answer { items, warnings })
+}
+
+/// Keeps the first of too many, and says so.
+pub(super) fn cut<T>(items: &mut Vec<T>, most: usize) -> Option<String> {
+    let all = items.len();
+    (all > most).then(|| {
+        items.truncate(most);
+        format!("showing the first {} of {} series", grouped(most), grouped(all))
+    })
 }
 
 fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
@@ -199,7 +200,7 @@ mod tests {
             {"metric":{},"value":[1.5,"-Inf"]},{"metric":{},"value":[1,"2e-3"]},
             {"value":[1,7]},{"metric":{},"value":[1,-7]},{"metric":{},"histogram":[1,{}]}]},
             "warnings":["a\u001b[2J\nb"],"infos":["c"],"stats":{}}"#;
-        let answer = read(body, 10).unwrap();
+        let answer = read(body).unwrap();
         let values: Vec<_> =
             answer.items.iter().filter_map(|item| item.value).map(|(_, number)| number.0).collect();
         assert!(values[0].is_nan());
@@ -210,10 +211,10 @@ mod tests {
     #[test]
     fn a_scalar_and_a_matrix_are_answers_too() {
         let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}"#;
-        assert_eq!(read(scalar, 10).unwrap().items[0].value, Some((1.0, Number(2.0))));
+        assert_eq!(read(scalar).unwrap().items[0].value, Some((1.0, Number(2.0))));
         let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"a":"b"},"values":[[1,"2"],[2,"3"]]}]}}"#;
-        assert_eq!(read(matrix, 10).unwrap().items[0].values.len(), 2);
+        assert_eq!(read(matrix).unwrap().items[0].values.len(), 2);
     }
 
     #[test]
@@ -221,10 +222,14 @@ mod tests {
         let items = vec![r#"{"metric":{},"value":[1,"1"]}"#; 1234].join(",");
         let body =
             format!(r#"{{"status":"success","data":{{"result":[{items}]}},"isPartial":true}}"#);
-        let answer = read(body.as_bytes(), 1000).unwrap();
-        assert_eq!(answer.items.len(), 1000);
-        assert_eq!(answer.warnings[1], "showing the first 1,000 of 1,234 series");
+        let answer = read(body.as_bytes()).unwrap();
+        assert_eq!(answer.items.len(), 1234, "whose they are is known only later");
         assert!(answer.warnings[0].contains("partial"));
+        let (mut items, mut warnings) = (answer.items, answer.warnings);
+        warnings.extend(cut(&mut items, 1000));
+        assert_eq!(items.len(), 1000);
+        assert_eq!(warnings[1], "showing the first 1,000 of 1,234 series");
+        assert_eq!(cut(&mut items, 1000), None);
     }
 
     #[test]
@@ -241,11 +246,11 @@ mod tests {
             (r#"{"status":"error","errorType":"x","error":{"deep":1}}"#, "deep"),
             ("\u{0}\u{1}", "not the JSON"),
         ] {
-            let words_found = read(body.as_bytes(), 10).unwrap_err();
+            let words_found = read(body.as_bytes()).unwrap_err();
             assert!(words_found.contains(words), "{body}: {words_found}");
         }
-        assert!(read(&[0xff, 0xfe], 10).is_err());
-        assert!(read("[".repeat(100_000).as_bytes(), 10).is_err());
+        assert!(read(&[0xff, 0xfe]).is_err());
+        assert!(read("[".repeat(100_000).as_bytes()).is_err());
     }
 
     #[test]

@@ -47,7 +47,6 @@ pub(super) struct Transport {
     /// The address as it is shown.
     pub url: String,
     timeout: Duration,
-    max_series: usize,
     permits: Semaphore,
 }
 
@@ -73,7 +72,6 @@ impl Transport {
             client,
             url: url.as_str().trim_end_matches('/').to_owned(),
             timeout: config.timeout.duration(),
-            max_series: config.max_series.max(1),
             permits: Semaphore::new(config.max_concurrent.max(1)),
         })
     }
@@ -89,7 +87,7 @@ impl Transport {
 
     pub async fn answer(&self, call: Call<'_>) -> Result<Answer, MetricsError> {
         let body = self.exchange(call).await?;
-        answer::read(&body, self.max_series).map_err(|reason| self.malformed(reason))
+        answer::read(&body).map_err(|reason| self.malformed(reason))
     }
 
     pub fn malformed(&self, reason: impl Into<String>) -> MetricsError {

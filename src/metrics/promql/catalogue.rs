@@ -22,8 +22,9 @@ impl Default for Settings {
     }
 }
 
-/// The most samples that one number is made of.
-const MAX_STAT_POINTS: u64 = 1500;
+/// The most samples that one number is made of: enough for a week in steps of five minutes, which
+/// is as long as a value counts as current. Longer windows have longer steps.
+const MAX_STAT_POINTS: u64 = 2100;
 
 /// Lengths that people and axes like, in seconds.
 const NICE: [u64; 18] =
@@ -163,7 +164,10 @@ mod tests {
              (rate(node_cpu_seconds_total{mode=\"idle\"}[5m]))))[30m:15s])"
         );
         assert_eq!(ask(Signal::Load, Stat::P95, "7d"), "quantile_over_time(0.95, node_load1[1w])");
-        assert!(ask(Signal::Memory, Stat::P95, "7d").ends_with(")[1w:10m])"));
+        for (window, end) in [("24h", "[1d:1m])"), ("7d", "[1w:5m])"), ("30d", "[30d:30m])")] {
+            let query = ask(Signal::Memory, Stat::P95, window);
+            assert!(query.ends_with(end), "{query}");
+        }
         assert_eq!(ask(Signal::Load, Stat::Current, "7d"), "node_load1");
         assert!(ask(Signal::NetworkIn, Stat::Max, "30d").contains("[30m]"), "rates cover the step");
         assert_eq!(ask(Signal::Load, Stat::Min, "5s"), "min_over_time((node_load1)[5s:5s])");
