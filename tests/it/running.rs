@@ -75,7 +75,10 @@ fn it_serves_without_a_terminal_and_stops_cleanly() {
     assert_eq!(status, 200, "{body}");
     let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&ready["ready"], &ready["degraded"]), (&true.into(), &false.into()), "{body}");
-    assert_eq!(ready["database"]["ok"], true);
+    for part in ["database", "metrics", "chat", "outbox", "sampling"] {
+        assert_eq!(ready[part]["ok"], true, "{body}");
+        assert!(ready[part]["detail"].is_string(), "{body}");
+    }
     assert_eq!(serving.stop(), 0);
 }
 
@@ -89,6 +92,21 @@ fn it_is_ready_and_says_so_while_prometheus_is_away() {
         (200, &true.into(), &false.into()),
         "{body}"
     );
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn readiness_does_not_wait_for_a_slow_prometheus() {
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let settings = format!("[metrics.prometheus]\nurl = \"{url}\"\ntimeout = \"10s\"\n");
+    let words = format!("Prometheus at {url} has not answered yet");
+    let serving = Serving::start(&settings);
+    let asked = Instant::now();
+    let (status, body) = get(serving.port, "/readyz").unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(status == 200 && body.contains(&words), "{body}");
     assert_eq!(serving.stop(), 0);
 }
 
