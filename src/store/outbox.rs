@@ -129,6 +129,14 @@ impl Store {
         Ok(look.fetch_optional(&self.inner.pool).await?.is_some())
     }
 
+    /// How many replies wait, due or not.
+    pub async fn waiting(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT COUNT(*) AS waiting FROM outbox WHERE state = 'waiting'")
+            .fetch_one(&self.inner.pool)
+            .await?;
+        Ok(row.try_get("waiting")?)
+    }
+
     /// Gives a claimed reply back untried: it is for another process, at once, and this claim was
     /// no attempt.
     pub async fn not_ours(&self, id: &DeliveryId, reason: &str) -> Result<()> {
