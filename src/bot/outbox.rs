@@ -47,22 +47,17 @@ impl Outbox {
         let platform = reply.conversation.platform;
         let adapter =
             self.adapters.iter().find(|adapter| served(&***adapter).covers(&reply.conversation));
-        let (label, noted) = match adapter {
-            Some(adapter) => {
-                let card = reply.card.clone().fit(&adapter.capabilities());
-                let key = DedupeKey(reply.key.clone());
-                match adapter.post(&reply.conversation, &card, &key).await {
-                    Ok(message) => {
-                        ("posted", self.app.store.delivered(&delivery.id, &message).await)
-                    }
-                    Err(error) => self.not_posted(delivery, &error).await,
-                }
+        let (label, noted) = if let Some(adapter) = adapter {
+            let card = reply.card.clone().fit(&adapter.capabilities());
+            let key = DedupeKey(reply.key.clone());
+            match adapter.post(&reply.conversation, &card, &key).await {
+                Ok(message) => ("posted", self.app.store.delivered(&delivery.id, &message).await),
+                Err(error) => self.not_posted(delivery, &error).await,
             }
+        } else {
             // Perhaps it is connected elsewhere, or after the next start: the reply stays, untried.
-            None => {
-                let reason = format!("{platform} is not connected");
-                ("put_back", self.app.store.not_ours(&delivery.id, &reason).await)
-            }
+            let reason = format!("{platform} is not connected");
+            ("put_back", self.app.store.not_ours(&delivery.id, &reason).await)
         };
         self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
         if let Err(error) = noted {
