@@ -18,7 +18,10 @@ use crate::{
     cli,
     clock::Clock,
     config::{self, Config},
-    format, http, people, sampling,
+    http,
+    http::Health,
+    metrics::Metrics,
+    people, sampling,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
@@ -123,7 +126,7 @@ fn open_console(app: &App) -> Result<Console, ServeError> {
     .map_err(ServeError::Terminal)
 }
 
-async fn first_screen(app: &App, listener: &Listening) -> Card {
+async fn first_screen(app: &Arc<App>, listener: &Listening) -> Card {
     let serving = match listener {
         Listening::Off => "nothing over HTTP".to_owned(),
         Listening::Failed(error) => error.to_string(),
@@ -132,12 +135,9 @@ async fn first_screen(app: &App, listener: &Listening) -> Card {
             |address| format!("http://{address}/healthz, /readyz and /metrics"),
         ),
     };
-    let watching = match app.metrics.fleet().await {
-        Ok(fleet) => {
-            let hosts = format::count(fleet.hosts().len(), "host");
-            format!("{} ({hosts})", app.metrics.describe())
-        }
-        Err(error) => error.to_string(),
+    let watching = match http::hosts(app).await {
+        Ok(hosts) => format!("{} ({hosts})", app.metrics.describe()),
+        Err(reason) => reason,
     };
     let logs = app.config.log_directory().unwrap_or_default();
     cards::first_screen(
@@ -169,13 +169,24 @@ impl Running {
         let broken = CancellationToken::new();
         let (front, back) = (TaskTracker::new(), TaskTracker::new());
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
+        let health = Arc::new(Health::default());
+        health.works("chat", connected(&adapters));
+        health.works("outbox", "posts what is due");
+        health.works(
+            "sampling",
+            match &app.metrics {
+                Metrics::Host(_) => "keeps this machine's samples",
+                Metrics::Prometheus(_) => "not needed: Prometheus keeps the samples",
+            },
+        );
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
         for adapter in adapters {
-            let (inbox, token, root, broken) =
-                (inbox.clone(), root.clone(), root.clone(), broken.clone());
+            let (inbox, token, root, broken, health) =
+                (inbox.clone(), root.clone(), root.clone(), broken.clone(), health.clone());
             front.spawn(async move {
                 if let Err(error) = adapter.run(inbox, token).await {
                     tracing::error!(%error, platform = %adapter.platform(), "a chat platform was lost");
+                    health.fails("chat", error.to_string());
                     broken.cancel();
                 }
                 // The only adapter so far is the console: when its person leaves, all is done.
@@ -197,10 +208,12 @@ impl Running {
         let watched =
             |part: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
                 let (root, broken, stopping) = (root.clone(), broken.clone(), back_token.clone());
+                let health = health.clone();
                 back.spawn(async move {
                     work.await;
                     if !stopping.is_cancelled() {
                         tracing::error!(part, "a part ended early");
+                        health.fails(part, "it ended early");
                         broken.cancel();
                         root.cancel();
                     }
@@ -220,8 +233,9 @@ impl Running {
                 "http",
                 Box::pin({
                     let (app, token) = (app.clone(), back_token.clone());
+                    let health = health.clone();
                     async move {
-                        if let Err(error) = http::serve(app, listener, token).await {
+                        if let Err(error) = http::serve(app, health, listener, token).await {
                             tracing::error!(%error, "HTTP failed");
                         }
                     }
@@ -264,6 +278,14 @@ impl Running {
         tracing::info!("stopped");
         u8::from(self.broken.is_cancelled())
     }
+}
+
+/// Where people can talk to the bot.
+fn connected(adapters: &[Arc<dyn ChatAdapter>]) -> String {
+    if adapters.is_empty() {
+        return "no platform is configured".to_owned();
+    }
+    adapters.iter().map(|it| it.platform().as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Forgets what is older than the people want it kept.

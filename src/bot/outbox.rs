@@ -90,10 +90,13 @@ impl Outbox {
         loop {
             match self.app.store.due(&self.serves, self.app.clock.now(), BATCH).await {
                 Ok(due) => {
-                    self.app.meters.outbox_waiting.set(due.len().try_into().unwrap_or(i64::MAX));
                     let full = due.len() == BATCH as usize;
                     for delivery in &due {
                         self.post(delivery).await;
+                    }
+                    match self.app.store.waiting().await {
+                        Ok(waiting) => self.app.meters.outbox_waiting.set(waiting),
+                        Err(error) => tracing::error!(%error, "cannot count the outbox"),
                     }
                     if full && !shutdown.is_cancelled() {
                         continue;

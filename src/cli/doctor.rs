@@ -1,6 +1,11 @@
 //! `doctor`: what is wrong, and how to mend it.
 
-use std::path::Path;
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::Path,
+    time::Duration,
+};
 
 use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -183,9 +188,36 @@ async fn listens(config: &Config) -> Result<String, String> {
     let address = config.http.listen;
     match tokio::net::TcpListener::bind(address).await {
         Ok(_) => Ok(format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_the_bot(address).await => {
+            Ok(format!("{address}: the bot is running there"))
+        }
         Err(error) => Err(format!(
             "cannot listen on {address}: {error}; stop what uses it (perhaps the bot itself) or set `http.listen`"
         )),
+    }
+}
+
+/// Whether what listens there answers as the bot does.
+async fn is_the_bot(mut address: SocketAddr) -> bool {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let ask = move || -> io::Result<String> {
+        let patience = Duration::from_secs(2);
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(4096).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    match tokio::task::spawn_blocking(ask).await {
+        Ok(Ok(answer)) => answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok\n"),
+        _ => false,
     }
 }
 

@@ -129,6 +129,14 @@ impl Store {
         Ok(look.fetch_optional(&self.inner.pool).await?.is_some())
     }
 
+    /// How many replies wait, due or not.
+    pub async fn waiting(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT COUNT(*) AS waiting FROM outbox WHERE state = 'waiting'")
+            .fetch_one(&self.inner.pool)
+            .await?;
+        Ok(row.try_get("waiting")?)
+    }
+
     /// Gives a claimed reply back untried: it is for another process, at once, and this claim was
     /// no attempt.
     pub async fn not_ours(&self, id: &DeliveryId, reason: &str) -> Result<()> {
@@ -209,6 +217,13 @@ async fn insert(
     attempts: i64,
 ) -> Result<bool> {
     let pictures: Vec<String> = delivery.reply.card.blocks.iter().filter_map(picture).collect();
+    // Once, and apart: they go when the reply is delivered, the card stays.
+    let mut card = delivery.reply.card.clone();
+    for block in &mut card.blocks {
+        if let Block::Image(image) = block {
+            image.png.clear();
+        }
+    }
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedupe_key, conversation, card, pictures, state, attempts, \
          due_at, created_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8) \
@@ -217,7 +232,7 @@ async fn insert(
     .bind(&*delivery.id.0)
     .bind(key(&delivery.reply.key).into_owned())
     .bind(to_json(&delivery.reply.conversation)?)
-    .bind(to_json(&delivery.reply.card)?)
+    .bind(to_json(&card)?)
     .bind(to_json(&pictures)?)
     .bind(attempts)
     .bind(millis(due_at))

@@ -225,6 +225,12 @@ async fn a_reply_waits_while_its_platform_is_not_connected() {
         room.hears(seen).await;
         let attempts = "SELECT MAX(attempts) FROM outbox WHERE state = 'waiting'";
         assert_eq!(database.count(attempts).await, 0);
+        // It is counted as waiting all the same.
+        let patience = std::time::Instant::now();
+        while room.app.meters.outbox_waiting.get() != 1 {
+            assert!(patience.elapsed().as_secs() < 10, "it is not counted");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     })
     .await;
 }

@@ -33,7 +33,7 @@ fn get(port: u16, path: &str) -> Option<(u16, String)> {
 struct Serving {
     child: Child,
     port: u16,
-    _bot: Smartcloudops,
+    bot: Smartcloudops,
 }
 
 impl Serving {
@@ -43,7 +43,7 @@ impl Serving {
             "[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"
         ));
         let child = bot.command(&["serve"]).spawn().unwrap();
-        let serving = Self { child, port, _bot: bot };
+        let serving = Self { child, port, bot };
         let patience = Instant::now();
         while get(port, "/healthz").is_none() {
             assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
@@ -75,7 +75,10 @@ fn it_serves_without_a_terminal_and_stops_cleanly() {
     assert_eq!(status, 200, "{body}");
     let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&ready["ready"], &ready["degraded"]), (&true.into(), &false.into()), "{body}");
-    assert_eq!(ready["database"]["ok"], true);
+    for part in ["database", "metrics", "chat", "outbox", "sampling"] {
+        assert_eq!(ready[part]["ok"], true, "{body}");
+        assert!(ready[part]["detail"].is_string(), "{body}");
+    }
     assert_eq!(serving.stop(), 0);
 }
 
@@ -90,6 +93,37 @@ fn it_is_ready_and_says_so_while_prometheus_is_away() {
         "{body}"
     );
     assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn readiness_does_not_wait_for_a_slow_prometheus() {
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let settings = format!("[metrics.prometheus]\nurl = \"{url}\"\ntimeout = \"10s\"\n");
+    let words = format!("Prometheus at {url} has not answered yet");
+    let serving = Serving::start(&settings);
+    let asked = Instant::now();
+    let (status, body) = get(serving.port, "/readyz").unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(status == 200 && body.contains(&words), "{body}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn the_doctor_knows_the_bot_that_runs() {
+    let serving = Serving::start("");
+    let output = serving.bot.run(&["doctor"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("the bot is running there"), "{text}");
+    assert_eq!(serving.stop(), 0);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bot = Smartcloudops::configured(&format!(
+        "[http]\nlisten = \"{}\"\n",
+        taken.local_addr().unwrap()
+    ));
+    let output = bot.run(&["doctor"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("cannot listen on"), "{output:?}");
 }
 
 #[test]

@@ -33,6 +33,9 @@ async fn an_answer_is_posted_by_whoever_saved_it_and_after_a_crash_by_somebody_e
             panic!("somebody else was faster");
         };
         assert_eq!(mine[0].reply, reply("Ev1/answer"));
+        // base64 of the first picture: it is kept once, in a column of its own.
+        let twice = "SELECT COUNT(*) FROM outbox WHERE card LIKE '%iVAA/w==%'";
+        assert_eq!(database.count(twice).await, 0);
 
         let neighbour = database.neighbour().await;
         let now = || database.clock.now();
