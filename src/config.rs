@@ -253,6 +253,14 @@ impl Config {
         Ok(format!("sqlite:{}", path.display()).into())
     }
 
+    /// The folder of the embedded database; `None` when the database is a server.
+    pub fn database_directory(&self) -> Option<PathBuf> {
+        let url = self.store_url().ok()?;
+        let path = url.expose_secret().strip_prefix("sqlite:")?;
+        let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+        std::path::absolute(path).ok()?.parent().map(Path::to_owned)
+    }
+
     /// The folder of the log files, with the default filled in.
     pub fn log_directory(&self) -> Result<PathBuf, ConfigError> {
         if !self.log.directory.as_os_str().is_empty() {
@@ -385,6 +393,16 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.access.console_role, Role::Admin);
+    }
+
+    #[test]
+    fn the_folder_of_the_database_is_known_when_it_is_a_file() {
+        let folder = |url: &str| {
+            Config::parse(&format!("[store]\nurl = '{url}'")).unwrap().database_directory()
+        };
+        assert_eq!(folder("sqlite:///var/lib/bot.db"), Some("/var/lib".into()));
+        assert_eq!(folder("sqlite:/var/lib/bot.db"), Some("/var/lib".into()));
+        assert_eq!(folder("postgres://db/ops"), None);
     }
 
     #[test]

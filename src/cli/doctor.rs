@@ -159,26 +159,32 @@ fn writable(config: &Config) -> Result<String, String> {
     Ok(directory.display().to_string())
 }
 
-/// Free space where the data is.
+/// Free space where the database and the logs are.
 fn free_space(config: &Config) -> Result<String, String> {
-    let Some(directory) = config::data_directory().or_else(|| config.log_directory().ok()) else {
-        return Ok("unknown".to_owned());
-    };
     let disks = Disks::new_with_refreshed_list()
         .map_err(|error| format!("cannot read the disks: {error}"))?;
-    let disk = disks
-        .iter()
-        .filter(|disk| directory.starts_with(disk.mount_point()))
-        .max_by_key(|disk| disk.mount_point().as_os_str().len());
-    let Some(disk) = disk else { return Ok("unknown".to_owned()) };
-    let free = format::bytes(disk.available_space() as f64);
-    let place = disk.mount_point().display();
-    if disk.available_space() < LEAST_FREE_BYTES {
-        return Err(format!(
-            "only {free} free on {place}: free some, or move `store.url` and `log.directory`"
-        ));
+    let folders = [config.database_directory(), config.log_directory().ok()];
+    let mut found: Vec<String> = Vec::new();
+    for folder in folders.into_iter().flatten() {
+        let disk = disks
+            .iter()
+            .filter(|disk| folder.starts_with(disk.mount_point()))
+            .max_by_key(|disk| disk.mount_point().as_os_str().len());
+        let Some(disk) = disk else { continue };
+        let free = format::bytes(disk.available_space() as f64);
+        let place = disk.mount_point().display();
+        if disk.available_space() < LEAST_FREE_BYTES {
+            return Err(format!(
+                "only {free} free on {place}, where {} is: free some, or move `store.url` and `log.directory`",
+                folder.display()
+            ));
+        }
+        let line = format!("{free} free on {place}");
+        if !found.contains(&line) {
+            found.push(line);
+        }
     }
-    Ok(format!("{free} free on {place}"))
+    Ok(if found.is_empty() { "unknown".to_owned() } else { found.join(", ") })
 }
 
 async fn listens(config: &Config) -> Result<String, String> {

@@ -34,11 +34,11 @@ const SIGNALS: [(&str, &str); 9] = [
 
 /// The expression over the last half hour, looked at once a scrape; a bare metric is looked at where
 /// it was scraped.
-fn over(stat: &str, expression: &str) -> String {
+fn over(stat: &str, expression: &str, scrape: &str) -> String {
     let range = if expression == "node_load1" {
         format!("{expression}[30m]")
     } else {
-        format!("({expression})[30m:15s]")
+        format!("({expression})[30m:{scrape}]")
     };
     match stat {
         "current" => expression.to_owned(),
@@ -95,8 +95,10 @@ fn assert_equal(ours: &Numbers, theirs: &Numbers, question: &str) {
 }
 
 /// Every signal and stat, of every host and part, equals what promtool gets for a query of our own.
-fn equals_promtool(server: &str) -> BTreeMap<&'static str, usize> {
-    let bot = Smartcloudops::asking(server);
+fn equals_promtool(server: &str, scrape: &str) -> BTreeMap<&'static str, usize> {
+    let bot = Smartcloudops::configured(&format!(
+        "[metrics.prometheus]\nurl = \"{server}\"\nscrape_interval = \"{scrape}\"\n"
+    ));
     let mut compared = BTreeMap::new();
     for (signal, expression) in SIGNALS {
         for stat in ["current", "avg", "max", "min", "p95"] {
@@ -105,7 +107,8 @@ fn equals_promtool(server: &str) -> BTreeMap<&'static str, usize> {
             let answer = answered(&bot.ask(&question));
             let evidence = &answer["evidence"][0];
             let ours = ours(evidence);
-            let theirs = theirs(server, &over(stat, expression), evidence["at"].as_str().unwrap());
+            let theirs =
+                theirs(server, &over(stat, expression, scrape), evidence["at"].as_str().unwrap());
             assert_equal(&ours, &theirs, &question);
             *compared.entry(signal).or_default() += ours.len();
         }
@@ -116,7 +119,7 @@ fn equals_promtool(server: &str) -> BTreeMap<&'static str, usize> {
 #[test]
 fn every_number_of_the_fleet_is_promtools_number() {
     let Some(server) = peers::fleet() else { return };
-    let compared = equals_promtool(&server);
+    let compared = equals_promtool(&server, "15s");
     // 20 hosts, one of them stopped two hours ago, five stats; swap only where there is some.
     assert_eq!(compared["cpu"], 95);
     assert_eq!(compared["swap"], 45);
@@ -127,7 +130,7 @@ fn every_number_of_the_fleet_is_promtools_number() {
 #[test]
 fn every_number_of_this_machine_through_node_exporter_is_promtools_number() {
     let Some(server) = peers::live() else { return };
-    let compared = equals_promtool(&server);
+    let compared = equals_promtool(&server, "1s");
     for signal in ["cpu", "memory", "load", "uptime"] {
         assert_eq!(compared[signal], 5, "{compared:?}");
     }
@@ -143,7 +146,7 @@ fn victoriametrics_gives_its_numbers_and_for_gauges_the_same() {
         for stat in ["current", "avg", "max", "min", "p95"] {
             let window = if stat == "current" { "" } else { " window=30m" };
             let question = format!("metric {signal} stat={stat}{window}");
-            let query = over(stat, expression);
+            let query = over(stat, expression, "15s");
             // The same query at the same second now and then gets another answer from it a moment
             // later. Three in a row would be ours.
             let (ours, at) = (0..3)
@@ -166,84 +169,92 @@ fn victoriametrics_gives_its_numbers_and_for_gauges_the_same() {
 
 #[test]
 fn hosts_have_names_whatever_their_instance_label_is() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    // web-2 is scraped by its address; web-1 by its name.
-    for question in ["cpu of web-1", "cpu of web-2", "cpu of 10.0.1.2"] {
-        let answer = answered(&bot.ask(question));
-        let values = answer["evidence"][0]["values"].as_array().unwrap().clone();
-        assert_eq!(values.len(), 1, "{question}");
-        assert!(values[0]["host"].as_str().unwrap().starts_with("web-"), "{question}");
-        assert_eq!(values[0]["unit"], "percent");
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        // web-2 is scraped by its address; web-1 by its name.
+        for question in ["cpu of web-1", "cpu of web-2", "cpu of 10.0.1.2"] {
+            let answer = answered(&bot.ask(question));
+            let values = answer["evidence"][0]["values"].as_array().unwrap().clone();
+            assert_eq!(values.len(), 1, "{question}");
+            assert!(values[0]["host"].as_str().unwrap().starts_with("web-"), "{question}");
+            assert_eq!(values[0]["unit"], "percent");
+        }
     }
 }
 
 #[test]
 fn a_stopped_host_is_named_and_not_zero() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    let answer = answered(&bot.ask("memory of worker-6"));
-    assert_eq!(answer["evidence"][0]["values"], serde_json::json!([]));
-    let text = answer["text"].as_str().unwrap();
-    assert!(text.contains("no data") && text.contains("worker-6 (down)"), "{text}");
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        let answer = answered(&bot.ask("memory of worker-6"));
+        assert_eq!(answer["evidence"][0]["values"], serde_json::json!([]));
+        let text = answer["text"].as_str().unwrap();
+        assert!(text.contains("no data") && text.contains("worker-6 (down)"), "{text}");
+    }
 }
 
 #[test]
 fn a_filling_disk_has_a_date_and_a_flat_one_has_none() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    let text = |question: &str| answered(&bot.ask(question))["text"].as_str().unwrap().to_owned();
-    let filling = text("when will db-1's disk be full?");
-    assert!(filling.contains("db-1 /data will be full in about"), "{filling}");
-    let days: f64 =
-        filling.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert!((3.0..=6.0).contains(&days), "{filling}");
-    let flat = text("when is web-1's disk full?");
-    assert!(flat.contains("not be full at this rate"), "{flat}");
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        let text =
+            |question: &str| answered(&bot.ask(question))["text"].as_str().unwrap().to_owned();
+        let filling = text("when will db-1's disk be full?");
+        assert!(filling.contains("db-1 /data will be full in about"), "{filling}");
+        let days: f64 =
+            filling.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!((3.0..=6.0).contains(&days), "{filling}");
+        let flat = text("when is web-1's disk full?");
+        assert!(flat.contains("not be full at this rate"), "{flat}");
+    }
 }
 
 #[test]
 fn a_chart_is_a_picture_of_the_promised_size() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    let file = bot.directory().join("chart.png");
-    let answer = answered(&bot.run(&[
-        "ask",
-        "--json",
-        "--chart",
-        file.to_str().unwrap(),
-        "cpu of web hosts last 6h",
-    ]));
-    assert_eq!(answer["chart"], file.to_str().unwrap());
-    let reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&file).unwrap()))
-        .read_info()
-        .unwrap();
-    assert_eq!((reader.info().width, reader.info().height), (1280, 500));
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        let file = bot.directory().join("chart.png");
+        let answer = answered(&bot.run(&[
+            "ask",
+            "--json",
+            "--chart",
+            file.to_str().unwrap(),
+            "cpu of web hosts last 6h",
+        ]));
+        assert_eq!(answer["chart"], file.to_str().unwrap());
+        let reader =
+            png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&file).unwrap()))
+                .read_info()
+                .unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (1280, 500));
+    }
 }
 
 #[test]
 fn an_unknown_host_is_refused_with_its_neighbours() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    let refusal = refused(&bot.ask("cpu of web-77"), 3);
-    assert_eq!(refusal["kind"], "unknown_host");
-    assert!(refusal["message"].as_str().unwrap().contains("web-7"), "{refusal}");
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        let refusal = refused(&bot.ask("cpu of web-77"), 3);
+        assert_eq!(refusal["kind"], "unknown_host");
+        assert!(refusal["message"].as_str().unwrap().contains("web-7"), "{refusal}");
+    }
 }
 
 #[test]
 fn raw_promql_goes_through_the_gate() {
-    let Some(server) = peers::fleet() else { return };
-    let bot = Smartcloudops::asking(&server);
-    let answer = answered(&bot.ask("query count by (role) (up{job=\"node\"})"));
-    assert_eq!(answer["evidence"][0]["values"].as_array().unwrap().len(), 4);
-    for hostile in [
-        "query {__name__=~\".+\"}",
-        "query {job=~\".*\"}",
-        "query rate(node_cpu_seconds_total{mode=\"idle\"}[400d])",
-        "query ((((",
-    ] {
-        let refusal = refused(&bot.ask(hostile), 3);
-        assert_eq!(refusal["kind"], "usage", "{hostile}: {refusal}");
+    for server in peers::fleets() {
+        let bot = Smartcloudops::asking(&server);
+        let answer = answered(&bot.ask("query count by (role) (up{job=\"node\"})"));
+        assert_eq!(answer["evidence"][0]["values"].as_array().unwrap().len(), 4);
+        for hostile in [
+            "query {__name__=~\".+\"}",
+            "query {job=~\".*\"}",
+            "query rate(node_cpu_seconds_total{mode=\"idle\"}[400d])",
+            "query ((((",
+        ] {
+            let refusal = refused(&bot.ask(hostile), 3);
+            assert_eq!(refusal["kind"], "usage", "{hostile}: {refusal}");
+        }
     }
 }
 

@@ -49,6 +49,11 @@ pub fn victoria() -> Option<String> {
     peer("SMARTCLOUDOPS_TEST_VICTORIAMETRICS_FLEET")
 }
 
+/// Every server that knows the made-up fleet: what people are told does not depend on which.
+pub fn fleets() -> Vec<String> {
+    [fleet(), victoria()].into_iter().flatten().collect()
+}
+
 /// What promtool gets for a query at a moment: labels as printed, and values.
 pub fn promtool(server: &str, query: &str, at: &str) -> Vec<(String, f64)> {
     let promtool = peer("SMARTCLOUDOPS_TEST_PROMTOOL").unwrap_or_else(|| "promtool".to_owned());
