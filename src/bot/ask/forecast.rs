@@ -4,7 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use chat::Block;
 
-use super::{Asking, distinct, picture::last_points};
+use super::{
+    Asking, distinct,
+    picture::{last_point, last_points},
+};
 use crate::{
     access::{Refusal, RefusalKind},
     bot::{Answer, Failure, cards},
@@ -90,10 +93,9 @@ impl Asking<'_> {
     }
 }
 
-/// Whether a series has a number near the end of its range.
+/// Whether a series lasts until near the end of its range.
 fn is_alive(series: &Series, range: &RangeReading) -> bool {
-    let last = series.points.iter().rfind(|(_, value)| value.is_finite());
-    last.is_some_and(|(at, _)| {
+    last_point(series).is_some_and(|(at, _)| {
         (range.end - *at).to_std().unwrap_or_default() <= STALE_AFTER.max(range.step * 3)
     })
 }

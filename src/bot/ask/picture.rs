@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use chat::Image;
+use chrono::{DateTime, Utc};
 
 use super::Asking;
 use crate::{
@@ -106,7 +107,13 @@ impl Asking<'_> {
     }
 }
 
-/// The last number of each series, newest first: one evidence for each moment they are of.
+/// The last number of a series, or what there is when it has none.
+pub(super) fn last_point(series: &Series) -> Option<&(DateTime<Utc>, f64)> {
+    let finite = series.points.iter().rfind(|(_, value)| value.is_finite());
+    finite.or(series.points.last())
+}
+
+/// The last point of each series, newest first: one evidence for each moment they are of.
 pub(super) fn last_points<'a>(
     query: &str,
     series: impl Iterator<Item = &'a Series>,
@@ -114,7 +121,7 @@ pub(super) fn last_points<'a>(
 ) -> Vec<Evidence> {
     let mut moments: BTreeMap<_, Vec<EvidenceValue>> = BTreeMap::new();
     for series in series {
-        if let Some((at, value)) = series.points.iter().rfind(|(_, value)| value.is_finite()) {
+        if let Some((at, value)) = last_point(series) {
             moments.entry(Reverse(*at)).or_default().push(EvidenceValue {
                 host: series.host.clone(),
                 part: series.part.clone(),

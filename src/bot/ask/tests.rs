@@ -214,7 +214,10 @@ async fn a_series_that_ended_is_not_foretold_but_missing() {
         Some(vec![
             line("web-1", Some("/"), asked.range?, |at| Some(growing(at))),
             line("web-1", Some("/old"), asked.range?, |at| (at <= NOW - DAY).then(|| growing(at))),
-            line("web-2", Some("/"), asked.range?, |at| (at <= NOW - DAY).then(|| growing(at))),
+            // It goes on without a number.
+            line("web-2", Some("/"), asked.range?, |at| {
+                Some(if at <= NOW - DAY { growing(at) } else { f64::NAN })
+            }),
         ])
     })
     .await;
