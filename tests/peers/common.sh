@@ -31,8 +31,12 @@ is_gone() {
   ! kill -0 "$1" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
+# How a peer is asked whether it is ready; a script may set both before `serve`.
+scheme=http
+curl_options=()
+
 is_ready() {
-  curl ${curl_options[@]+"${curl_options[@]}"} --silent --fail --max-time 2 --output /dev/null "$1"
+  curl "${curl_options[@]}" --silent --fail --max-time 2 --output /dev/null "$1"
 }
 
 ready_or_gone() {
@@ -59,8 +63,8 @@ serve() {
     in_background "${@//\{port\}/$port}" </dev/null >"$directory/log" 2>&1 &
     pid=$!
     echo "$pid" >"$directory/pid"
-    if until_true 30 ready_or_gone "${scheme:-http}://127.0.0.1:$port$path" "$pid" && ! is_gone "$pid"; then
-      echo "${scheme:-http}://127.0.0.1:$port"
+    if until_true 30 ready_or_gone "$scheme://127.0.0.1:$port$path" "$pid" && ! is_gone "$pid"; then
+      echo "$scheme://127.0.0.1:$port"
       return
     fi
     stop_pid "$pid"
