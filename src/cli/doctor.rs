@@ -198,7 +198,7 @@ async fn listens(config: &Config) -> Result<String, String> {
             Ok(format!("{address}: the bot is running there"))
         }
         Err(error) => Err(format!(
-            "cannot listen on {address}: {error}; stop what uses it (perhaps the bot itself) or set `http.listen`"
+            "cannot listen on {address}: {error}; stop what uses it or set `http.listen`"
         )),
     }
 }
