@@ -116,6 +116,7 @@ fn open_console(app: &App) -> Result<Console, ServeError> {
         person,
         history: data.as_ref().map(|data| data.join("console-history.txt")),
         pictures: data.unwrap_or_else(std::env::temp_dir).join("pictures"),
+        keep_pictures: Duration::from_hours(24 * u64::from(app.config.bot.history_days)),
         style: cli::style_of_stdout(),
         run: app.store.new_id(),
         clock: {

@@ -1,6 +1,7 @@
 //! The terminal as a chat platform: one person, one conversation, answers as text.
 
 mod input;
+mod pictures;
 
 use std::{
     io::{self, IsTerminal},
@@ -33,6 +34,8 @@ pub struct ConsoleConfig {
     pub history: Option<PathBuf>,
     /// Where pictures are saved, since a terminal cannot show them.
     pub pictures: PathBuf,
+    /// How long they are kept.
+    pub keep_pictures: Duration,
     /// Whether to use colours.
     pub style: Style,
     /// Unique per process, so that message ids never repeat.
@@ -60,6 +63,10 @@ impl Console {
         } else {
             input::piped()
         };
+        let now = (config.clock)();
+        if let Err(error) = pictures::forget(&config.pictures, config.keep_pictures, now) {
+            tracing::warn!(%error, "old pictures cannot be removed");
+        }
         Ok(Self::with(config, screen, lines))
     }
 
@@ -229,6 +236,7 @@ mod tests {
                 display_name: "ana".to_owned(),
                 history: None,
                 pictures: std::env::temp_dir(),
+                keep_pictures: Duration::MAX,
                 style: Style::Plain,
                 run: "run".to_owned(),
                 clock: Box::new(|| DateTime::UNIX_EPOCH),
