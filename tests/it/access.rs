@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::support::{
     bot::{Smartcloudops, answered, json as printed, refused},
-    database::on_sqlite,
+    database::for_each,
+    everywhere::installed_everywhere,
     scripted::{Script, Scripted},
 };
 
@@ -24,49 +25,55 @@ fn the_person_at_the_console_is_admin_of_the_embedded_default() {
 
 #[test]
 fn a_stranger_is_told_what_to_do_and_the_code_works() {
-    let bot = Smartcloudops::here();
-    let refusal = refused(&bot.ask_as(ANA, "cpu"), 3);
-    assert_eq!(refusal["kind"], "unknown_user");
-    let message = refusal["message"].as_str().unwrap();
-    let code = message.split("grant viewer ").nth(1).unwrap().split('`').next().unwrap().to_owned();
-    // The same code is shown again, so that an admin can be told by any means.
-    assert!(refused(&bot.ask_as(ANA, "memory"), 3)["message"].as_str().unwrap().contains(&code));
-    answered(&bot.ask(&format!("grant viewer {code}")));
-    answered(&bot.ask_as(ANA, "cpu"));
+    installed_everywhere(|bot| {
+        let refusal = refused(&bot.ask_as(ANA, "cpu"), 3);
+        assert_eq!(refusal["kind"], "unknown_user");
+        let message = refusal["message"].as_str().unwrap();
+        let code =
+            message.split("grant viewer ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+        // The same code is shown again, so that an admin can be told by any means.
+        assert!(
+            refused(&bot.ask_as(ANA, "memory"), 3)["message"].as_str().unwrap().contains(&code)
+        );
+        answered(&bot.ask(&format!("grant viewer {code}")));
+        answered(&bot.ask_as(ANA, "cpu"));
+    });
 }
 
 #[test]
 fn each_role_may_do_its_part_and_no_more() {
-    let bot = Smartcloudops::here();
-    grant(&bot, "viewer", ANA, &[]);
-    answered(&bot.ask_as(ANA, "status"));
-    let host = console_host();
-    for question in [
-        format!("restart nginx on {host}"),
-        format!("query up{{instance=\"{host}\"}}"),
-        "grant admin slack:T1:UANA".into(),
-        "approve 7F3K".into(),
-        format!("logs {host}"),
-    ] {
-        let refusal = refused(&bot.ask_as(ANA, &question), 3);
-        assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
-    }
-    grant(&bot, "operator", ANA, &[]);
-    let refusal = refused(&bot.ask_as(ANA, &format!("restart nginx on {host}")), 3);
-    assert_eq!(refusal["kind"], "not_available", "{refusal}");
-    let refusal = refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA"), 3);
-    assert_eq!(refusal["kind"], "not_permitted");
-    assert!(refusal["message"].as_str().unwrap().contains("Admin"), "{refusal}");
+    installed_everywhere(|bot| {
+        grant(bot, "viewer", ANA, &[]);
+        answered(&bot.ask_as(ANA, "status"));
+        let host = "web-1";
+        for question in [
+            format!("restart nginx on {host}"),
+            format!("query up{{instance=\"{host}\"}}"),
+            "grant admin slack:T1:UANA".into(),
+            "approve 7F3K".into(),
+            format!("logs {host}"),
+        ] {
+            let refusal = refused(&bot.ask_as(ANA, &question), 3);
+            assert_eq!(refusal["kind"], "not_permitted", "{question}: {refusal}");
+        }
+        grant(bot, "operator", ANA, &[]);
+        let refusal = refused(&bot.ask_as(ANA, &format!("restart nginx on {host}")), 3);
+        assert_eq!(refusal["kind"], "not_available", "{refusal}");
+        let refusal = refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA"), 3);
+        assert_eq!(refusal["kind"], "not_permitted");
+        assert!(refusal["message"].as_str().unwrap().contains("Admin"), "{refusal}");
+    });
 }
 
 #[test]
 fn a_revoked_role_is_gone_at_the_next_word() {
-    let bot = Smartcloudops::here();
-    grant(&bot, "viewer", ANA, &[]);
-    answered(&bot.ask_as(ANA, "cpu"));
-    let output = bot.run(&["roles", "revoke", "viewer", ANA]);
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(refused(&bot.ask_as(ANA, "cpu"), 3)["kind"], "not_permitted");
+    installed_everywhere(|bot| {
+        grant(bot, "viewer", ANA, &[]);
+        answered(&bot.ask_as(ANA, "cpu"));
+        let output = bot.run(&["roles", "revoke", "viewer", ANA]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(refused(&bot.ask_as(ANA, "cpu"), 3)["kind"], "not_permitted");
+    });
 }
 
 #[test]
@@ -92,73 +99,86 @@ fn a_role_in_one_environment_ends_there() {
 
 #[test]
 fn help_shows_what_the_role_may_say() {
-    let bot = Smartcloudops::here();
-    let text = |who| answered(&bot.ask_as(who, "help"))["text"].as_str().unwrap().to_owned();
-    assert!(text(ANA).contains("Guest") && !text(ANA).contains("restart nginx"));
-    grant(&bot, "operator", ANA, &[]);
-    assert!(text(ANA).contains("restart nginx") && !text(ANA).contains("grant operator"));
+    installed_everywhere(|bot| {
+        let text = |who| answered(&bot.ask_as(who, "help"))["text"].as_str().unwrap().to_owned();
+        assert!(text(ANA).contains("Guest") && !text(ANA).contains("restart nginx"));
+        grant(bot, "operator", ANA, &[]);
+        assert!(text(ANA).contains("restart nginx") && !text(ANA).contains("grant operator"));
+    });
 }
 
 #[test]
 fn features_that_come_later_say_so() {
-    let bot = Smartcloudops::here();
-    for question in
-        ["summarize the last 3 anomalies", "open incidents", "approvals", "runbooks", "executions"]
-    {
-        let refusal = refused(&bot.ask(question), 3);
-        assert_eq!(refusal["kind"], "not_available", "{question}");
-        assert!(refusal["message"].as_str().unwrap().contains("not available yet"), "{refusal}");
-    }
+    installed_everywhere(|bot| {
+        for question in [
+            "summarize the last 3 anomalies",
+            "open incidents",
+            "approvals",
+            "runbooks",
+            "executions",
+        ] {
+            let refusal = refused(&bot.ask(question), 3);
+            assert_eq!(refusal["kind"], "not_available", "{question}");
+            assert!(
+                refusal["message"].as_str().unwrap().contains("not available yet"),
+                "{refusal}"
+            );
+        }
+    });
 }
 
 #[test]
 fn what_was_understood_is_printed_also_when_it_is_refused() {
-    let bot = Smartcloudops::here();
-    let output = bot.ask("approve 7F3K looks good");
-    assert_eq!(
-        printed(&output)["intent"],
-        json!({ "name": "approve", "args": { "code": "7F3K", "reason": "looks good" } })
-    );
+    installed_everywhere(|bot| {
+        let output = bot.ask("approve 7F3K looks good");
+        assert_eq!(
+            printed(&output)["intent"],
+            json!({ "name": "approve", "args": { "code": "7F3K", "reason": "looks good" } })
+        );
+    });
 }
 
 #[test]
 fn an_account_is_linked_only_after_a_question() {
-    let bot = Smartcloudops::here();
-    let other = "discord:G1:900";
-    grant(&bot, "operator", ANA, &[]);
-    let text = answered(&bot.ask_as(other, "link"))["text"].as_str().unwrap().to_owned();
-    let code = text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-    let asked =
-        answered(&bot.ask_as(ANA, &format!("link {code}")))["text"].as_str().unwrap().to_owned();
-    assert!(asked.contains(other), "{asked}");
-    assert_eq!(refused(&bot.ask_as(other, "cpu"), 3)["kind"], "unknown_user");
-    answered(&bot.ask_as(ANA, &format!("link {code} yes")));
-    answered(&bot.ask_as(other, "cpu"));
-    let roles = bot.run(&["roles", "list"]);
-    let roles = String::from_utf8_lossy(&roles.stdout).into_owned();
-    assert!(roles.contains(ANA) && roles.contains(other), "{roles}");
+    installed_everywhere(|bot| {
+        let other = "discord:G1:900";
+        grant(bot, "operator", ANA, &[]);
+        let text = answered(&bot.ask_as(other, "link"))["text"].as_str().unwrap().to_owned();
+        let code =
+            text.split("code is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        let asked = answered(&bot.ask_as(ANA, &format!("link {code}")))["text"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(asked.contains(other), "{asked}");
+        assert_eq!(refused(&bot.ask_as(other, "cpu"), 3)["kind"], "unknown_user");
+        answered(&bot.ask_as(ANA, &format!("link {code} yes")));
+        answered(&bot.ask_as(other, "cpu"));
+        let roles = bot.run(&["roles", "list"]);
+        let roles = String::from_utf8_lossy(&roles.stdout).into_owned();
+        assert!(roles.contains(ANA) && roles.contains(other), "{roles}");
+    });
 }
 
 #[test]
 fn every_change_of_access_is_in_the_audit() {
-    let bot = Smartcloudops::here();
-    grant(&bot, "viewer", ANA, &[]);
-    answered(&bot.ask(&format!("grant operator {ANA}")));
-    let verified = bot.run(&["audit", "verify"]);
-    assert!(verified.status.success(), "{verified:?}");
-    let rows = audit(&bot);
-    let grants =
-        rows.iter().filter(|row| row["action"] == "role.grant" && row["subject"] == ANA).count();
-    assert_eq!(grants, 2, "{rows:#?}");
-}
-
-fn console_host() -> String {
-    whoami::hostname().unwrap()
+    installed_everywhere(|bot| {
+        grant(bot, "viewer", ANA, &[]);
+        answered(&bot.ask(&format!("grant operator {ANA}")));
+        let verified = bot.run(&["audit", "verify"]);
+        assert!(verified.status.success(), "{verified:?}");
+        let rows = audit(bot);
+        let grants = rows
+            .iter()
+            .filter(|row| row["action"] == "role.grant" && row["subject"] == ANA)
+            .count();
+        assert_eq!(grants, 2, "{rows:#?}");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_given_or_taken_is_refused_with_its_own_kind() {
-    on_sqlite(async |database| {
+    for_each(async |database| {
         let bot = Smartcloudops::configured(&format!("[store]\nurl = \"{}\"\n", database.url));
         grant(&bot, "admin", ANA, &[]);
         let code = code_of(&bot, "slack:T1:UBEN");
@@ -183,7 +203,7 @@ async fn what_cannot_be_given_or_taken_is_refused_with_its_own_kind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_fails_is_an_outage_and_no_refusal() {
     let prometheus = Scripted::start(Script::Number("42")).await;
-    on_sqlite(async |database| {
+    for_each(async |database| {
         let settings = format!(
             "[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \"{}\"\n",
             database.url, prometheus.url
@@ -213,19 +233,21 @@ fn code_of(bot: &Smartcloudops, who: &str) -> String {
 
 #[test]
 fn the_audit_knows_who_typed_in_the_name_of_somebody_else() {
-    let bot = Smartcloudops::here();
-    grant(&bot, "admin", ANA, &[]);
-    answered(&bot.ask_as(ANA, "grant viewer slack:T1:UBEN"));
-    answered(&bot.ask_as(ANA, "revoke viewer slack:T1:UBEN"));
-    let console = answered(&bot.ask("whoami"))["text"].as_str().unwrap().to_owned();
-    let console = console.split_whitespace().find(|word| word.starts_with("console:")).unwrap();
-    answered(&bot.ask_as(console, "whoami"));
-    let rows = audit(&bot);
-    let forged: Vec<_> = rows.iter().filter(|row| row["detail_json"]["via"] == console).collect();
-    let actions: Vec<_> = forged.iter().map(|row| row["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["role.grant", "ask", "role.revoke", "ask"], "{rows:#?}");
-    assert!(forged.iter().all(|row| row["actor"] == ANA), "{rows:#?}");
-    assert!(bot.run(&["audit", "verify"]).status.success());
+    installed_everywhere(|bot| {
+        grant(bot, "admin", ANA, &[]);
+        answered(&bot.ask_as(ANA, "grant viewer slack:T1:UBEN"));
+        answered(&bot.ask_as(ANA, "revoke viewer slack:T1:UBEN"));
+        let console = answered(&bot.ask("whoami"))["text"].as_str().unwrap().to_owned();
+        let console = console.split_whitespace().find(|word| word.starts_with("console:")).unwrap();
+        answered(&bot.ask_as(console, "whoami"));
+        let rows = audit(bot);
+        let forged: Vec<_> =
+            rows.iter().filter(|row| row["detail_json"]["via"] == console).collect();
+        let actions: Vec<_> = forged.iter().map(|row| row["action"].as_str().unwrap()).collect();
+        assert_eq!(actions, ["role.grant", "ask", "role.revoke", "ask"], "{rows:#?}");
+        assert!(forged.iter().all(|row| row["actor"] == ANA), "{rows:#?}");
+        assert!(bot.run(&["audit", "verify"]).status.success());
+    });
 }
 
 fn audit(bot: &Smartcloudops) -> Vec<serde_json::Value> {
@@ -275,32 +297,36 @@ fn a_role_in_one_environment_is_no_refusal_while_the_source_is_away() {
 
 #[test]
 fn a_refused_change_of_access_is_on_record_with_what_was_wanted() {
-    let bot = Smartcloudops::here();
-    grant(&bot, "viewer", ANA, &[]);
-    refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA in prod"), 3);
-    refused(&bot.ask_as("slack:T1:UBEN", "revoke viewer slack:T1:UANA"), 3);
-    assert_eq!(bot.run(&["roles", "revoke", "admin", "slack:T1:UBEN"]).status.code(), Some(3));
-    let rows = audit(&bot);
-    let roles = bot.run(&["roles", "list"]);
-    assert!(String::from_utf8_lossy(&roles.stdout).starts_with("1 role granted"), "{roles:?}");
-    let granted = &rows[0];
-    let [.., ana, ben, console] = &rows[..] else { panic!("{rows:#?}") };
-    assert_eq!(ana["principal"], granted["detail_json"]["principal"], "{ana:#}");
-    assert_eq!(ana["subject"], "grant");
-    assert_eq!(ana["outcome"], "refused: not_permitted");
-    for (field, wanted) in [("role", "admin"), ("subject", ANA), ("environment", "prod")] {
-        assert_eq!(ana["detail_json"][field], wanted, "{ana:#}");
-    }
-    assert_eq!((&ben["principal"], &ben["detail_json"]["role"]), (&json!(null), &json!("viewer")));
-    assert_eq!(console["action"], "role.revoke", "{console:#}");
-    assert_eq!(console["outcome"], "refused: unknown_user");
-    assert_eq!(console["subject"], "slack:T1:UBEN");
-    assert_eq!(console["detail_json"]["role"], "admin");
+    installed_everywhere(|bot| {
+        grant(bot, "viewer", ANA, &[]);
+        refused(&bot.ask_as(ANA, "grant admin slack:T1:UANA in prod"), 3);
+        refused(&bot.ask_as("slack:T1:UBEN", "revoke viewer slack:T1:UANA"), 3);
+        assert_eq!(bot.run(&["roles", "revoke", "admin", "slack:T1:UBEN"]).status.code(), Some(3));
+        let rows = audit(bot);
+        let roles = bot.run(&["roles", "list"]);
+        assert!(String::from_utf8_lossy(&roles.stdout).starts_with("1 role granted"), "{roles:?}");
+        let granted = &rows[0];
+        let [.., ana, ben, console] = &rows[..] else { panic!("{rows:#?}") };
+        assert_eq!(ana["principal"], granted["detail_json"]["principal"], "{ana:#}");
+        assert_eq!(ana["subject"], "grant");
+        assert_eq!(ana["outcome"], "refused: not_permitted");
+        for (field, wanted) in [("role", "admin"), ("subject", ANA), ("environment", "prod")] {
+            assert_eq!(ana["detail_json"][field], wanted, "{ana:#}");
+        }
+        assert_eq!(
+            (&ben["principal"], &ben["detail_json"]["role"]),
+            (&json!(null), &json!("viewer"))
+        );
+        assert_eq!(console["action"], "role.revoke", "{console:#}");
+        assert_eq!(console["outcome"], "refused: unknown_user");
+        assert_eq!(console["subject"], "slack:T1:UBEN");
+        assert_eq!(console["detail_json"]["role"], "admin");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn speaking_in_the_name_of_somebody_leaves_their_name_and_their_conversation() {
-    on_sqlite(async |database| {
+    for_each(async |database| {
         let bot = Smartcloudops::configured(&format!("[store]\nurl = \"{}\"\n", database.url));
         grant(&bot, "viewer", ANA, &[]);
         let store = &database.store;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{
     bot::{Smartcloudops, answered, refused},
+    everywhere::{installed_everywhere, installed_on_each_database},
     peers,
 };
 
@@ -94,46 +95,53 @@ fn assert_equal(ours: &Numbers, theirs: &Numbers, question: &str) {
     }
 }
 
-/// Every signal and stat, of every host and part, equals what promtool gets for a query of our own.
-fn equals_promtool(server: &str, scrape: &str) -> BTreeMap<&'static str, usize> {
-    let bot = Smartcloudops::configured(&format!(
-        "[metrics.prometheus]\nurl = \"{server}\"\nscrape_interval = \"{scrape}\"\n"
-    ));
-    let mut compared = BTreeMap::new();
-    for (signal, expression) in SIGNALS {
-        for stat in ["current", "avg", "max", "min", "p95"] {
-            let window = if stat == "current" { "" } else { " window=30m" };
-            let question = format!("metric {signal} stat={stat}{window}");
-            let answer = answered(&bot.ask(&question));
-            let evidence = &answer["evidence"][0];
-            let ours = ours(evidence);
-            let theirs =
-                theirs(server, &over(stat, expression, scrape), evidence["at"].as_str().unwrap());
-            assert_equal(&ours, &theirs, &question);
-            *compared.entry(signal).or_default() += ours.len();
+/// Every signal and stat, of every host and part, equals what promtool gets for a query of our own;
+/// `check` is told how many were compared.
+fn equals_promtool(server: &str, scrape: &str, check: impl Fn(BTreeMap<&'static str, usize>)) {
+    let settings =
+        format!("[metrics.prometheus]\nurl = \"{server}\"\nscrape_interval = \"{scrape}\"\n");
+    installed_on_each_database(&settings, |bot| {
+        let mut compared = BTreeMap::new();
+        for (signal, expression) in SIGNALS {
+            for stat in ["current", "avg", "max", "min", "p95"] {
+                let window = if stat == "current" { "" } else { " window=30m" };
+                let question = format!("metric {signal} stat={stat}{window}");
+                let answer = answered(&bot.ask(&question));
+                let evidence = &answer["evidence"][0];
+                let ours = ours(evidence);
+                let theirs = theirs(
+                    server,
+                    &over(stat, expression, scrape),
+                    evidence["at"].as_str().unwrap(),
+                );
+                assert_equal(&ours, &theirs, &question);
+                *compared.entry(signal).or_default() += ours.len();
+            }
         }
-    }
-    compared
+        check(compared);
+    });
 }
 
 #[test]
 fn every_number_of_the_fleet_is_promtools_number() {
     let Some(server) = peers::fleet() else { return };
-    let compared = equals_promtool(&server, "15s");
-    // 20 hosts, one of them stopped two hours ago, five stats; swap only where there is some.
-    assert_eq!(compared["cpu"], 95);
-    assert_eq!(compared["swap"], 45);
-    assert_eq!(compared["disk"], 95 + 20);
-    assert!(compared.values().all(|numbers| *numbers >= 45), "{compared:?}");
+    equals_promtool(&server, "15s", |compared| {
+        // 20 hosts, one of them stopped two hours ago, five stats; swap only where there is some.
+        assert_eq!(compared["cpu"], 95);
+        assert_eq!(compared["swap"], 45);
+        assert_eq!(compared["disk"], 95 + 20);
+        assert!(compared.values().all(|numbers| *numbers >= 45), "{compared:?}");
+    });
 }
 
 #[test]
 fn every_number_of_this_machine_through_node_exporter_is_promtools_number() {
     let Some(server) = peers::live() else { return };
-    let compared = equals_promtool(&server, "1s");
-    for signal in ["cpu", "memory", "load", "uptime"] {
-        assert_eq!(compared[signal], 5, "{compared:?}");
-    }
+    equals_promtool(&server, "1s", |compared| {
+        for signal in ["cpu", "memory", "load", "uptime"] {
+            assert_eq!(compared[signal], 5, "{compared:?}");
+        }
+    });
 }
 
 /// VictoriaMetrics starts a subquery elsewhere and reads a rate's first sample differently, so our
@@ -169,8 +177,7 @@ fn victoriametrics_gives_its_numbers_and_for_gauges_the_same() {
 
 #[test]
 fn hosts_have_names_whatever_their_instance_label_is() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         // web-2 is scraped by its address; web-1 by its name.
         for question in ["cpu of web-1", "cpu of web-2", "cpu of 10.0.1.2"] {
             let answer = answered(&bot.ask(question));
@@ -179,24 +186,22 @@ fn hosts_have_names_whatever_their_instance_label_is() {
             assert!(values[0]["host"].as_str().unwrap().starts_with("web-"), "{question}");
             assert_eq!(values[0]["unit"], "percent");
         }
-    }
+    });
 }
 
 #[test]
 fn a_stopped_host_is_named_and_not_zero() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         let answer = answered(&bot.ask("memory of worker-6"));
         assert_eq!(answer["evidence"][0]["values"], serde_json::json!([]));
         let text = answer["text"].as_str().unwrap();
         assert!(text.contains("no data") && text.contains("worker-6 (down)"), "{text}");
-    }
+    });
 }
 
 #[test]
 fn a_filling_disk_has_a_date_and_a_flat_one_has_none() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         let text =
             |question: &str| answered(&bot.ask(question))["text"].as_str().unwrap().to_owned();
         let filling = text("when will db-1's disk be full?");
@@ -206,13 +211,12 @@ fn a_filling_disk_has_a_date_and_a_flat_one_has_none() {
         assert!((3.0..=6.0).contains(&days), "{filling}");
         let flat = text("when is web-1's disk full?");
         assert!(flat.contains("not be full at this rate"), "{flat}");
-    }
+    });
 }
 
 #[test]
 fn a_chart_is_a_picture_of_the_promised_size() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         let file = bot.directory().join("chart.png");
         let answer = answered(&bot.run(&[
             "ask",
@@ -227,23 +231,21 @@ fn a_chart_is_a_picture_of_the_promised_size() {
                 .read_info()
                 .unwrap();
         assert_eq!((reader.info().width, reader.info().height), (1280, 500));
-    }
+    });
 }
 
 #[test]
 fn an_unknown_host_is_refused_with_its_neighbours() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         let refusal = refused(&bot.ask("cpu of web-77"), 3);
         assert_eq!(refusal["kind"], "unknown_host");
         assert!(refusal["message"].as_str().unwrap().contains("web-7"), "{refusal}");
-    }
+    });
 }
 
 #[test]
 fn raw_promql_goes_through_the_gate() {
-    for server in peers::fleets() {
-        let bot = Smartcloudops::asking(&server);
+    installed_everywhere(|bot| {
         let answer = answered(&bot.ask("query count by (role) (up{job=\"node\"})"));
         assert_eq!(answer["evidence"][0]["values"].as_array().unwrap().len(), 4);
         for hostile in [
@@ -255,7 +257,7 @@ fn raw_promql_goes_through_the_gate() {
             let refusal = refused(&bot.ask(hostile), 3);
             assert_eq!(refusal["kind"], "usage", "{hostile}: {refusal}");
         }
-    }
+    });
 }
 
 #[test]

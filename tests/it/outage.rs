@@ -7,7 +7,7 @@ use smartcloudops::access::Role;
 
 use crate::support::{
     bot::{Smartcloudops, answered, refused},
-    database::on_sqlite,
+    database::for_each,
     room::{ANA, Room, read},
     scripted::{Script, Scripted},
 };
@@ -104,7 +104,7 @@ async fn every_kind_of_bad_answer_is_one_sentence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_room_the_bot_says_it_and_goes_on() {
     let prometheus = Scripted::start(Script::Empty).await;
-    on_sqlite(async |database| {
+    for_each(async |database| {
         let room = Room::open(database, &prometheus.url).await;
         room.knows(ANA, Role::Viewer).await;
         for (index, (script, words)) in OUTAGES.into_iter().enumerate() {

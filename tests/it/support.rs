@@ -2,6 +2,7 @@
 
 pub mod bot;
 pub mod database;
+pub mod everywhere;
 pub mod peers;
 pub mod proxy;
 pub mod room;
