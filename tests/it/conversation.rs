@@ -234,8 +234,7 @@ async fn a_reply_waits_while_its_platform_is_not_connected() {
         }
         let seen = room.event(ANA, "whoami");
         room.hears(seen).await;
-        let attempts = "SELECT MAX(attempts) FROM outbox WHERE state = 'waiting'";
-        assert_eq!(database.count(attempts).await, 0);
+        room.becomes_true("SELECT id FROM outbox WHERE state = 'waiting' AND attempts = 0").await;
         // It is counted as waiting all the same.
         let patience = std::time::Instant::now();
         while room.app.meters.outbox_waiting.get() != 1 {
