@@ -1,6 +1,6 @@
 //! Smart CloudOps AI: a ChatOps bot for cloud operations.
 //!
-//! `docs/ARCHITECTURE.md` is the map. Pure: [`access`], [`bot::intent`], [`bot::cards`], [`chart`],
+//! `docs/ARCHITECTURE.md` is the map. Pure: [`access`], [`anomaly`], [`bot::intent`], [`bot::cards`], [`chart`],
 //! [`mod@format`]. I/O at the edges: [`store`], [`metrics`], [`http`], [`serve`].
 #![cfg_attr(
     test,
@@ -13,6 +13,7 @@
 )]
 
 pub mod access;
+pub mod anomaly;
 pub mod app;
 pub mod bot;
 pub mod chart;

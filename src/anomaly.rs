@@ -1,0 +1,62 @@
+//! What is unusual on a host: learned from its own past, its other metrics and its peers.
+//!
+//! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
+//! and telling people is done elsewhere.
+
+mod observation;
+
+pub use observation::{Observation, Schema};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The most metrics an anomaly names.
+pub const TOP_METRICS: usize = 3;
+
+/// Something unusual on one host, from its first alarm to its last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// Where.
+    pub host: String,
+    /// Since when.
+    pub start: DateTime<Utc>,
+    /// Until when; `None` while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<DateTime<Utc>>,
+    /// How unusual at its worst: `-log10` of the probability of something as unusual on a normal
+    /// day, per observation.
+    pub score: f64,
+    /// Something like it is expected about once in this many days.
+    pub once_in_days: f64,
+    /// The metrics that tell most, the most unusual first; at most [`TOP_METRICS`].
+    pub metrics: Vec<Deviation>,
+}
+
+/// How one metric differs from what is normal for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// Which metric, by its name in the schema.
+    pub metric: String,
+    /// What it was.
+    pub value: f64,
+    /// The least that would have been normal then.
+    pub expected_low: f64,
+    /// The most that would have been normal then.
+    pub expected_high: f64,
+    /// Which way it went.
+    pub direction: Direction,
+    /// How far from normal, in robust standard deviations; never negative.
+    pub sigmas: f64,
+}
+
+/// Which way a metric went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Above normal.
+    Up,
+    /// Below normal.
+    Down,
+    /// Not a hair's breadth of movement, where there always is some.
+    Stuck,
+}
