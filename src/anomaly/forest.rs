@@ -127,7 +127,10 @@ impl Forest {
     /// The score of each row of [`Forest::dimensions`] values, one after the other: what
     /// [`Forest::score`] tells, several times as fast. A last row that is not complete is left out.
     pub fn score_all(&self, rows: &[f32]) -> Vec<f32> {
-        let dimensions = self.dimensions.max(1);
+        let dimensions = self.dimensions;
+        if dimensions == 0 {
+            return Vec::new();
+        }
         let mut scores = Vec::with_capacity(rows.len() / dimensions);
         let mut block = [NO_KEYS; BLOCK];
         for rows in rows.chunks(dimensions * BLOCK) {
@@ -148,11 +151,12 @@ impl Forest {
     /// How many cuts each metric saved the row, in the order of the metrics: positive for those that
     /// make it unusual, negative for those in which it is like many others.
     ///
-    /// A cut of n rows is expected to leave `c(n) − 1` more until the row is alone; when it leaves m
-    /// rows, `c(m)` more are. The difference is what its metric saved there. Along a path everything
-    /// between cancels out, so the sum over all metrics is `c(n) − E`, the numerator of how much
-    /// shorter than average the mean path is, and `score = 2^(sum / c(n) − 1)`. Where a value is
-    /// missing, the savings of both ways are weighted as in the score.
+    /// A cut sends the row to one side. How much shorter the paths of the sample's rows on that side
+    /// are, on average, than those on both, is what the metric of the cut saved; the mean over all
+    /// trees is told (the decomposition of Saabas, "Interpreting random forests", 2014). What is in
+    /// between cancels out along a path, so the sum over all metrics is how much shorter the mean
+    /// path of this row is than that of the average row, which [`Forest::typical_length`] tells. A
+    /// missing value saves nothing.
     pub fn attribution(&self, row: &[f32]) -> Vec<f32> {
         let mut savings = vec![0.0; self.dimensions];
         for tree in &self.trees {
@@ -161,6 +165,15 @@ impl Forest {
         let trees = self.trees.len() as f32;
         savings.iter_mut().for_each(|saved| *saved /= trees);
         savings
+    }
+
+    /// The mean length of the paths of the rows that the trees were grown from, in cuts.
+    ///
+    /// With the sum of an attribution, `length = typical_length − sum`, and with the average length
+    /// c(n) for the n rows of a tree, `score = 2^(−length / c(n))`.
+    pub fn typical_length(&self) -> f32 {
+        let sum: f32 = self.trees.iter().map(|tree| tree.mean(tree.top())).sum();
+        sum / self.trees.len() as f32
     }
 
     /// The lengths of the paths of the first `count` rows of a block, summed over all trees.
@@ -187,3 +200,6 @@ impl Forest {
         path::score(length / self.trees.len() as f32, self.rows)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{
     MOST_DIMENSIONS,
     random::Random,
-    tree::{Place, Tree},
+    tree::{Cut, Place, Tree},
 };
 
 /// What trees are grown from: rows of `dimensions` values, one after the other.
@@ -60,15 +60,18 @@ impl<'a> Grower<'a> {
         tree
     }
 
-    fn grow(&mut self, tree: &mut Tree, place: Place, rows: &mut [usize], levels: u32) {
+    /// Grows what is at this place and below; the mean length of the paths there.
+    fn grow(&mut self, tree: &mut Tree, place: Place, rows: &mut [usize], levels: u32) -> f32 {
         let choice = if place.level < levels && rows.len() > 1 { self.choose(rows) } else { None };
         let Some((metric, threshold)) = choice else { return tree.end(place) };
         let lower = self.divide(rows, threshold);
-        tree.split(place, metric, threshold, lower as u16);
+        let cut = Cut { metric, threshold, below: place.below(lower as u16) };
         let (first, second) = rows.split_at_mut(lower);
-        let [below, above] = place.below(lower as u16);
-        self.grow(tree, below, first, levels);
-        self.grow(tree, above, second, levels);
+        let means = [
+            self.grow(tree, cut.below[0], first, levels),
+            self.grow(tree, cut.below[1], second, levels),
+        ];
+        tree.split(place, cut, means)
     }
 
     /// A metric that differs between these rows, each equally likely, and a threshold between its

@@ -2,7 +2,6 @@
 //! where a value is missing.
 
 use super::{
-    path::average_path,
     tree::{Cut, LEVELS, Place, Tree},
 };
 
@@ -22,10 +21,9 @@ pub(super) fn length(tree: &Tree, row: &[f32]) -> f32 {
 pub(super) fn add_savings(tree: &Tree, row: &[f32], savings: &mut [f32]) {
     visit(tree, row, |place, weight, step| {
         let Some((cut, shares)) = step else { return };
-        let expected = average_path(place.rows) - 1.0;
         for (below, share) in cut.below.iter().zip(shares) {
             savings[usize::from(cut.metric)] +=
-                weight * share * (expected - average_path(below.rows));
+                weight * share * (tree.mean(place) - tree.mean(*below));
         }
     });
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Forest, MOST_ROWS,
-    tree::{LEVELS, NONE, Place, Tree},
+    tree::{Cut, LEVELS, NONE, Place, Tree},
 };
 
 /// All trees one after the other, each from its top, first the side at most the threshold.
@@ -102,21 +102,19 @@ struct Reader<M, S> {
 }
 
 impl<M: Iterator<Item = u8>, S: Iterator<Item = (f32, u16)>> Reader<M, S> {
-    fn read(&mut self, tree: &mut Tree, place: Place) -> Result<(), StoredError> {
+    /// Reads what is at this place and below; the mean length of the paths there.
+    fn read(&mut self, tree: &mut Tree, place: Place) -> Result<f32, StoredError> {
         let metric = self.metrics.next().ok_or(StoredError::Short)?;
         if metric == NONE {
-            tree.end(place);
-            return Ok(());
+            return Ok(tree.end(place));
         }
         let (threshold, lower) = self.splits.next().ok_or(StoredError::Short)?;
         let possible = u32::from(metric) < self.dimensions && threshold.is_finite();
         if !possible || place.level == LEVELS || lower == 0 || lower >= place.rows {
             return Err(StoredError::Split);
         }
-        tree.split(place, metric, threshold, lower);
-        for below in place.below(lower) {
-            self.read(tree, below)?;
-        }
-        Ok(())
+        let cut = Cut { metric, threshold, below: place.below(lower) };
+        let means = [self.read(tree, cut.below[0])?, self.read(tree, cut.below[1])?];
+        Ok(tree.split(place, cut, means))
     }
 }

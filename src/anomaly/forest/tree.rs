@@ -23,6 +23,8 @@ pub(super) struct Tree {
     splits: [Split; LEAVES],
     /// The length of the path to each leaf, with what the paper expects beyond it.
     lengths: [f32; LEAVES],
+    /// The mean length of the paths of the sample's rows that go through each place.
+    means: [f32; LEAVES],
     /// How many rows of the sample went to the first side of each split.
     lower: [u16; LEAVES],
     /// The rows of the sample.
@@ -83,22 +85,29 @@ impl Tree {
         Self {
             splits: [Split { threshold: 0, metric: NONE }; LEAVES],
             lengths: [average_path(rows); LEAVES],
+            means: [average_path(rows); LEAVES],
             lower: [0; LEAVES],
             rows,
         }
     }
 
-    /// Makes this place a split.
-    pub(super) fn split(&mut self, place: Place, metric: u8, threshold: f32, lower: u16) {
-        self.splits[place.at] = Split { threshold: keys::key(threshold), metric };
-        self.lower[place.at] = lower;
+    /// Makes this place a split, given the mean lengths of the paths through the two places below;
+    /// the mean of both.
+    pub(super) fn split(&mut self, place: Place, cut: Cut, below: [f32; 2]) -> f32 {
+        let [lower, upper] = cut.below.map(|below| f32::from(below.rows));
+        let mean = (lower * below[0] + upper * below[1]) / (lower + upper);
+        self.splits[place.at] = Split { threshold: keys::key(cut.threshold), metric: cut.metric };
+        self.lower[place.at] = cut.below[0].rows;
+        self.means[place.at] = mean;
+        mean
     }
 
-    /// Makes this place the end of its branch.
-    pub(super) fn end(&mut self, place: Place) {
+    /// Makes this place the end of its branch; the length of the paths that end here.
+    pub(super) fn end(&mut self, place: Place) -> f32 {
         let leaves = LEAVES >> place.level;
         let first = place.at * leaves - LEAVES;
         self.lengths[first..first + leaves].fill(place.length());
+        place.length()
     }
 
     /// Where walks start.
@@ -116,6 +125,11 @@ impl Tree {
         })
     }
 
+    /// The mean length of the paths of the sample's rows that go through this place.
+    pub(super) fn mean(&self, place: Place) -> f32 {
+        if self.at(place).is_some() { self.means[place.at] } else { place.length() }
+    }
+
     /// The metrics of its splits.
     pub(super) fn metrics(&self) -> impl Iterator<Item = u8> {
         self.splits.iter().map(|split| split.metric).filter(|metric| *metric != NONE)
@@ -125,21 +139,20 @@ impl Tree {
 /// The lengths of the paths of some rows, each through a tree of its own, none with a missing value.
 ///
 /// A step waits for memory far longer than it computes, so several walks that do not wait for each
-/// other take hardly longer than one. After eight steps the ninth bit of the place is set, and the
-/// others are the leaf.
+/// other take hardly longer than one. A place is kept in eight bits, which no index can exceed: the
+/// leading 1 that says how deep it is falls off at the last step, and what stays is the leaf.
 #[inline]
 pub(super) fn walk<const WALKS: usize>(
     trees: [&Tree; WALKS],
     rows: [&Keys; WALKS],
 ) -> [f32; WALKS] {
-    let mut at = [1_usize; WALKS];
+    let mut at = [1_u8; WALKS];
     for _ in 0..LEVELS {
         for walk in 0..WALKS {
-            // Masks that change nothing: they show the compiler that no index is out of bounds.
-            let split = &trees[walk].splits[at[walk] % LEAVES];
+            let split = &trees[walk].splits[usize::from(at[walk])];
             let value = rows[walk][usize::from(split.metric)];
-            at[walk] = 2 * at[walk] + usize::from(split.threshold < value);
+            at[walk] = (at[walk] << 1) | u8::from(split.threshold < value);
         }
     }
-    std::array::from_fn(|walk| trees[walk].lengths[at[walk] % LEAVES])
+    std::array::from_fn(|walk| trees[walk].lengths[usize::from(at[walk])])
 }
