@@ -14,8 +14,8 @@
 //! decide the way of a row both ways are taken, weighted by the rows that went there when the tree
 //! was grown. A row without any value so gets the score of the average row, a little below a half.
 //!
-//! A forest of 100 trees of 256 rows takes about 330 kB of memory and, in a compact binary format,
-//! a fifth of that.
+//! A forest of 100 trees of 256 rows takes 480 kB of memory. It is stored without what follows from
+//! its splits, usually 60 to 70 of a tree: about 50 kB in a compact binary format, 130 kB as JSON.
 
 mod grow;
 mod keys;
@@ -132,7 +132,7 @@ impl Forest {
             return Vec::new();
         }
         let mut scores = Vec::with_capacity(rows.len() / dimensions);
-        let mut block = [NO_KEYS; BLOCK];
+        let mut block = vec![NO_KEYS; BLOCK];
         for rows in rows.chunks(dimensions * BLOCK) {
             let rows = rows.chunks_exact(dimensions);
             let mut partial = [false; BLOCK];
@@ -163,7 +163,9 @@ impl Forest {
             partial::add_savings(tree, row, &mut savings);
         }
         let trees = self.trees.len() as f32;
-        savings.iter_mut().for_each(|saved| *saved /= trees);
+        for saved in &mut savings {
+            *saved /= trees;
+        }
         savings
     }
 
@@ -177,7 +179,7 @@ impl Forest {
     }
 
     /// The lengths of the paths of the first `count` rows of a block, summed over all trees.
-    fn lengths(&self, block: &[Keys; BLOCK], count: usize) -> [f32; BLOCK] {
+    fn lengths(&self, block: &[Keys], count: usize) -> [f32; BLOCK] {
         let mut lengths = [0.0; BLOCK];
         let groups = count.div_ceil(WALKS);
         for tree in &self.trees {

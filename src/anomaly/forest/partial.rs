@@ -1,9 +1,7 @@
 //! Walking with missing values, and telling what each metric did: one step at a time, both ways
 //! where a value is missing.
 
-use super::{
-    tree::{Cut, LEVELS, Place, Tree},
-};
+use super::tree::{Cut, LEVELS, Place, Tree};
 
 /// The length of the path of a row through a tree; where a value is missing the mean of both ways,
 /// weighted by the rows of the sample that went there (as Quinlan's C4.5 does, 1993).
