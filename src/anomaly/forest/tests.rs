@@ -191,7 +191,9 @@ fn named(limit: f32) -> (usize, usize) {
         let rows = usual(500, 20, &mut random);
         let forest = Forest::fit(&rows, 20, seeded(trial));
         let mut row = usual(1, 20, &mut random);
-        row.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
+        for value in &mut row {
+            *value = value.clamp(-limit, limit);
+        }
         let moved = random.below(20);
         row[moved] += 6.0;
         let savings = forest.attribution(&row);
