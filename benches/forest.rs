@@ -45,10 +45,15 @@ fn forest(criterion: &mut Criterion) {
             forest.score(black_box(row(number)))
         });
     });
-    let mut partial = rows[..METRICS].to_vec();
-    (partial[3], partial[17]) = (f32::NAN, f32::NAN);
+    let mut partial = rows[..1_000 * METRICS].to_vec();
+    for row in partial.chunks_exact_mut(METRICS) {
+        (row[3], row[17]) = (f32::NAN, f32::NAN);
+    }
     group.bench_function("one row, 2 values missing", |bencher| {
-        bencher.iter(|| forest.score(black_box(&partial)));
+        bencher.iter(|| {
+            number += 1;
+            forest.score(black_box(&partial[number % 1_000 * METRICS..][..METRICS]))
+        });
     });
     group.bench_function("one row, without any value", |bencher| {
         bencher.iter(|| forest.score(black_box(&[])));
