@@ -3,6 +3,8 @@
 //! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
 //! and telling people is done elsewhere.
 
+pub mod forest;
+
 mod decision;
 mod detector;
 mod host;
