@@ -4,7 +4,10 @@
 //! and telling people is done elsewhere.
 
 pub mod csv;
+pub mod evaluate;
+pub mod exposition;
 mod observation;
+pub mod simulate;
 
 pub use observation::{Observation, Schema};
 
