@@ -44,6 +44,8 @@ pub struct Entity {
     pub step: f64,
     /// What kind of thing was wrong at each point, where it is known; empty when no kinds are.
     pub kinds: Vec<Option<String>>,
+    /// Labelled intervals in which it has no point: nothing can be said of them.
+    pub unseen: usize,
 }
 
 /// What is to be computed, and how.
@@ -70,6 +72,8 @@ pub struct Evaluation {
     pub entities: usize,
     /// The share of points with label 1.
     pub anomaly_ratio: f64,
+    /// Labelled intervals in which there is no score. They are no events here.
+    pub unseen_intervals: usize,
     /// Means over the entities that have an event; `None` when none has.
     pub threshold_free: Option<ThresholdFree>,
     /// The detector's own alarms, when they are known.
@@ -147,6 +151,7 @@ pub fn evaluate(entities: &BTreeMap<String, Entity>, options: &Options) -> Evalu
     Evaluation {
         entities: all.len(),
         anomaly_ratio: labelled as f64 / points as f64,
+        unseen_intervals: all.iter().map(|entity| entity.unseen).sum(),
         threshold_free: threshold_free(&all, options.vus_window),
         given_alarms: known.then(|| Summary::of(&given)),
         kinds,

@@ -82,6 +82,7 @@ fn entity(points: Points, mut truth: Truth, has_alarms: bool) -> Entity {
     let times: Vec<i64> = points.iter().map(|point| point.0).collect();
     let mut labels = vec![false; times.len()];
     let mut kinds = Vec::new();
+    let mut unseen = 0;
     if truth.intervals.iter().any(|(_, _, kind)| kind.is_some()) {
         kinds = vec![None; times.len()];
     }
@@ -91,6 +92,7 @@ fn entity(points: Points, mut truth: Truth, has_alarms: bool) -> Entity {
         let from = times.partition_point(|at| *at < start);
         let to = times.partition_point(|at| *at <= end).max(from);
         labels[from..to].fill(true);
+        unseen += usize::from(from == to);
         for slot in kinds.iter_mut().take(to).skip(from).filter(|slot| slot.is_none()) {
             slot.clone_from(&kind);
         }
@@ -104,6 +106,7 @@ fn entity(points: Points, mut truth: Truth, has_alarms: bool) -> Entity {
         alarms: has_alarms.then(|| points.iter().map(|point| point.2).collect()),
         labels,
         kinds,
+        unseen,
     }
 }
 
