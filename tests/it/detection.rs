@@ -16,8 +16,19 @@ fn err(output: &Output) -> String {
 fn simulated(bot: &Smartcloudops) -> String {
     let directory = bot.directory().join("made-up").to_str().unwrap().to_owned();
     let output = bot.run(&[
-        "simulate", "--seed", "5", "--hosts", "6", "--days", "2", "--step", "5m",
-        "--faults-per-host-day", "2", "--out", &directory,
+        "simulate",
+        "--seed",
+        "5",
+        "--hosts",
+        "6",
+        "--days",
+        "2",
+        "--step",
+        "5m",
+        "--faults-per-host-day",
+        "2",
+        "--out",
+        &directory,
     ]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = out(&output);
@@ -114,7 +125,8 @@ fn what_cannot_be_judged_is_said_in_a_sentence() {
         bot.run(&["evaluate", "--scores", &bare, "--labels", &labels, "--min-event-f1", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("no column `alarm`"));
-    for wrong in [["--step", "7s"], ["--step", "0"], ["--hosts", "0"], ["--faults-per-host-day", "x"]]
+    for wrong in
+        [["--step", "7s"], ["--step", "0"], ["--hosts", "0"], ["--faults-per-host-day", "x"]]
     {
         let output = bot.run(&[&["simulate", "--seed", "1", "--out", "x"], &wrong[..]].concat());
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");

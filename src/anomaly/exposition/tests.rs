@@ -18,7 +18,9 @@ fn a_page_of_a_node_exporter_is_read_as_a_whole() {
     assert_eq!(cpu.len(), 16);
     assert_eq!(cpu[0].labels[1], ("mode".to_owned(), "idle".to_owned()));
     let name = named("node_uname_info")[0];
-    assert!(name.labels.iter().any(|(label, value)| label == "version" && value.contains("#1 SMP")));
+    assert!(
+        name.labels.iter().any(|(label, value)| label == "version" && value.contains("#1 SMP"))
+    );
 }
 
 #[test]
@@ -26,7 +28,10 @@ fn every_part_of_a_line_may_look_unusual() {
     let sample = only("a:b_c {x=\"1\", y = \"a\\\\b\\\"c\\nd}, e\",} 1.5e3 1395066363000");
     assert_eq!(sample.name, "a:b_c");
     assert_eq!(sample.labels[1], ("y".to_owned(), "a\\b\"c\nd}, e".to_owned()));
-    assert_eq!((sample.value.to_bits(), sample.at), (1_500.0_f64.to_bits(), Some(1_395_066_363_000)));
+    assert_eq!(
+        (sample.value.to_bits(), sample.at),
+        (1_500.0_f64.to_bits(), Some(1_395_066_363_000))
+    );
     assert!(only("a NaN").value.is_nan());
     assert!(only("a{} +Inf").value.is_infinite());
     assert!(only("a -Inf -5").value < 0.0);
