@@ -1,6 +1,6 @@
 //! Making up machines with faults, and judging a detector by them.
 
-use std::{fs, process::Output};
+use std::{fmt::Write as _, fs, process::Output};
 
 use crate::support::bot::{Smartcloudops, json};
 
@@ -55,7 +55,8 @@ fn scores(directory: &str) -> String {
         let at: i64 = fields[1].parse().unwrap();
         let wrong = faults.iter().any(|it| it.0 == fields[0] && (it.1..=it.2).contains(&at));
         let alarm = wrong && fields[0] != "web-1";
-        scores += &format!("{},{at},{},{}\n", fields[0], u8::from(wrong), u8::from(alarm));
+        let (host, wrong, alarm) = (fields[0], u8::from(wrong), u8::from(alarm));
+        writeln!(scores, "{host},{at},{wrong},{alarm}").unwrap();
     }
     let path = format!("{directory}/scores.csv");
     fs::write(&path, scores).unwrap();

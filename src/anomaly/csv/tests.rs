@@ -1,4 +1,4 @@
-use std::{fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -190,11 +190,14 @@ fn what_cannot_be_read_is_said_in_a_sentence() {
     assert!(Dataset::open(&[]).unwrap_err().to_string().contains("no file"));
     let missing = Dataset::open(&[PathBuf::from("/nowhere.csv")]).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read /nowhere.csv: "), "{missing}");
-    let backwards: String = (0..=MAX_RUNS).rev().map(|at| format!("a,{at},1\n")).collect();
-    let refused = opened(&format!("host,time,cpu\n{backwards}"));
+    let backwards: Vec<_> = (0..=MAX_RUNS).rev().map(|at| format!("a,{at},1\n")).collect();
+    let refused = opened(&format!("host,time,cpu\n{}", backwards.concat()));
     assert!(refused.contains("sort -t, -k2,2") && refused.contains("line 20002"), "{refused}");
-    let names: String = (0..=MAX_METRICS).map(|at| format!("a,1,m{at},1\n")).collect();
-    assert!(opened(&format!("host,time,metric,value\n{names}")).contains("more than 4096 metrics"));
+    let names: Vec<_> = (0..=MAX_METRICS).map(|at| format!("a,1,m{at},1\n")).collect();
+    assert!(
+        opened(&format!("host,time,metric,value\n{}", names.concat()))
+            .contains("more than 4096 metrics")
+    );
 }
 
 proptest! {
@@ -207,7 +210,7 @@ proptest! {
     ) {
         let mut texts = vec!["host,timestamp,cpu\n".to_owned(); files];
         for (index, (host, at, value)) in rows.iter().enumerate() {
-            texts[index % files] += &format!("h{host},{at},{value}\n");
+            writeln!(texts[index % files], "h{host},{at},{value}").unwrap();
         }
         texts.retain(|text| text.lines().count() > 1);
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();

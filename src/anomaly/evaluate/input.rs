@@ -73,12 +73,12 @@ pub fn read(scores: impl Read, labels: impl Read) -> Result<BTreeMap<String, Ent
     for (name, mut points) in series {
         points.sort_by(|a, b| (a.0, a.2).cmp(&(b.0, b.2)).then(a.1.total_cmp(&b.1)));
         let truth = truths.remove(&name).unwrap_or_default();
-        entities.insert(name, entity(points, truth, has_alarms));
+        entities.insert(name, entity(&points, truth, has_alarms));
     }
     Ok(entities)
 }
 
-fn entity(points: Points, mut truth: Truth, has_alarms: bool) -> Entity {
+fn entity(points: &[(i64, f64, bool)], mut truth: Truth, has_alarms: bool) -> Entity {
     let times: Vec<i64> = points.iter().map(|point| point.0).collect();
     let mut labels = vec![false; times.len()];
     let mut kinds = Vec::new();

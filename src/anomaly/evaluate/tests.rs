@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 /// Three entities of 1200 minutes with a few events, and scores that lean towards them. The scores come
@@ -18,11 +20,12 @@ fn data() -> (String, String) {
             let more = if inside && point % 3 == 0 { 0.5 } else { 0.0 };
             let score = (state / 65_536 % 1_000) as f64 / 1_000.0 + more;
             let alarm = u8::from(score > 0.97);
-            scores += &format!("{entity},{},{score},{alarm}\n", 1_000 + 60 * point);
+            writeln!(scores, "{entity},{},{score},{alarm}", 1_000 + 60 * point).unwrap();
         }
         for (index, (start, end)) in events.iter().enumerate() {
             let kind = ["drop", "leak"][index % 2];
-            labels += &format!("{entity},{},{},{kind}\n", 1_000 + 60 * start, 1_000 + 60 * end);
+            let (start, end) = (1_000 + 60 * start, 1_000 + 60 * end);
+            writeln!(labels, "{entity},{start},{end},{kind}").unwrap();
         }
     }
     (scores, labels)
@@ -84,7 +87,7 @@ fn a_label_for_each_point_says_the_same_as_intervals() {
     let mut points = "entity,timestamp,label\n".to_owned();
     for (name, entity) in &by_interval {
         for (index, label) in entity.labels.iter().enumerate() {
-            points += &format!("{name},{},{}\n", 1_000 + 60 * index, u8::from(*label));
+            writeln!(points, "{name},{},{}", 1_000 + 60 * index, u8::from(*label)).unwrap();
         }
     }
     let by_point = read(scores.as_bytes(), points.as_bytes()).unwrap();

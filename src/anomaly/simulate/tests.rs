@@ -9,7 +9,7 @@ fn made(settings: &Settings) -> (String, String, Made) {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(text)).split_at(16).0.to_owned()
 }
 
 const SMALL: Settings =

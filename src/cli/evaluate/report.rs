@@ -19,7 +19,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
     match &evaluation.given_alarms {
         Some(given) => decisions(&mut lines, "Alarms as given", given),
         None => {
-            lines.extend([String::new(), "Alarms: the scores have no column `alarm`.".to_owned()])
+            lines.extend([String::new(), "Alarms: the scores have no column `alarm`.".to_owned()]);
         }
     }
     if !evaluation.kinds.is_empty() {
