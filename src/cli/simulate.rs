@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     /// So many days at the beginning have no fault, for training
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     quiet_days: u32,
-    /// The directory for metrics.csv and labels.csv; it is made when it is not there
+    /// The directory for metrics.csv and labels.csv, which are written anew; made when it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

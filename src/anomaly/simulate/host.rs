@@ -67,7 +67,7 @@ pub(super) struct Host {
     /// The averages over 1 and 5 minutes, once there is one.
     loads: Option<(f64, f64)>,
     /// What a stuck exporter repeats.
-    last: Values,
+    last: Option<Values>,
 }
 
 impl Host {
@@ -77,8 +77,17 @@ impl Host {
         let character = character(role, &mut random);
         let noise = noise(60.0 / step, &mut random);
         let disk_used = random.between(35.0, 60.0);
-        let last = [0.0; METRICS.len()];
-        Self { random, step, character, noise, plan, grown: 0.0, disk_used, loads: None, last }
+        Self {
+            random,
+            step,
+            character,
+            noise,
+            plan,
+            grown: 0.0,
+            disk_used,
+            loads: None,
+            last: None,
+        }
     }
 
     /// The metrics at the next step; `None` while the host is gone. Steps are asked for in order.
@@ -94,9 +103,10 @@ impl Host {
             return None;
         }
         if !effects.stuck {
-            self.last = values;
+            self.last = Some(values);
         }
-        Some(self.last)
+        // One that is stuck from the very beginning repeats the first values.
+        Some(*self.last.get_or_insert(values))
     }
 
     fn values(&mut self, seconds: f64, demand: f64, work: Work, effects: &Effects) -> Values {
