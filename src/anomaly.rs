@@ -3,7 +3,11 @@
 //! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
 //! and telling people is done elsewhere.
 
+pub mod csv;
+pub mod evaluate;
+pub mod exposition;
 pub mod forest;
+pub mod simulate;
 
 mod decision;
 mod detector;
