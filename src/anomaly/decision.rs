@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn flapping_is_one_alarm() {
         let mut alarm = Alarm::default();
-        let ons = (0..200).map(|minute| alarm.judge(if minute % 20 == 0 { 4.0 } else { 0.0 }, 3.0, PACE));
+        let ons =
+            (0..200).map(|minute| alarm.judge(if minute % 20 == 0 { 4.0 } else { 0.0 }, 3.0, PACE));
         let ons: Vec<bool> = ons.collect();
         assert!(ons.iter().all(|on| *on));
     }

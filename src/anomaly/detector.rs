@@ -74,15 +74,17 @@ pub struct Verdict {
 
 impl Detector {
     /// Learns from the past of all hosts. Hosts with less than a few hundred observations are left out.
-    pub fn train(schema: Schema, histories: &BTreeMap<String, History>, settings: Settings) -> Self {
+    pub fn train(
+        schema: Schema,
+        histories: &BTreeMap<String, History>,
+        settings: Settings,
+    ) -> Self {
         let metrics = schema.metrics().len();
         let histories: Vec<(&String, &History)> =
             histories.iter().filter(|(_, history)| history.times.len() >= LEAST_ROWS).collect();
         let scaled: Vec<Vec<f32>> = histories
             .iter()
-            .map(|(_, history)| {
-                scaled(&history.rows, metrics, &scalings(&history.rows, metrics))
-            })
+            .map(|(_, history)| scaled(&history.rows, metrics, &scalings(&history.rows, metrics)))
             .collect();
         let slices: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
         let pace = histories.first().map_or(Pace { seconds: 60.0 }, |it| Pace::of(&it.1.times));

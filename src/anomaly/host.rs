@@ -16,8 +16,14 @@ use super::{
 /// The votes that are weighed against each other, by name.
 pub(crate) const VOTES: [&str; 7] =
     ["distance", "jump", "loud_jump", "autoregression", "windows", "conditional", "expectation"];
-/// No vote says more than this.
-const LOUDEST: f32 = 12.0;
+/// No vote says more than this. What the other metrics do not explain may say more: it is rarely wrong
+/// where it is sure.
+const LOUDEST: f32 = 5.0;
+const LOUDEST_CONDITIONAL: f32 = 12.0;
+/// Places in [`VOTES`].
+const DISTANCE: usize = 0;
+const WINDOWS: usize = 4;
+const CONDITIONAL: usize = 5;
 /// What a stuck exporter scores: it is no matter of degree.
 const STUCK: f32 = 99.0;
 /// Half-life of a metric's own slow level, and how old it is when it is used, in minutes.
@@ -147,8 +153,7 @@ impl HostDetector {
             }
         }
         let half_a_day = (self.pace.day() / 2).max(1) as u32;
-        self.references =
-            series.iter().map(|series| Reference::fit(series, half_a_day)).collect();
+        self.references = series.iter().map(|series| Reference::fit(series, half_a_day)).collect();
         // What the surprises have learned by the end of the past goes on; the rest begins warm too.
         self.jump = rehearsal.jump;
         self.autoregression = rehearsal.autoregression;
@@ -190,8 +195,12 @@ impl HostDetector {
         for ((vote, raw), reference) in votes.iter_mut().zip(raw).zip(&mut self.references) {
             *vote = reference.judge(raw);
         }
+        // These two compare with the past as it was, so they suffer when a host drifts.
+        for place in [DISTANCE, WINDOWS] {
+            votes[place] *= self.references[place].credit();
+        }
         let mut weights = weights.0;
-        weights[5] *= self.conditional.credit();
+        weights[CONDITIONAL] *= self.conditional.credit();
         let score = if stuck { STUCK } else { fuse(&votes, &weights) };
         Opinion { votes, score, stuck }
     }
@@ -321,7 +330,11 @@ fn fuse(votes: &[f32], weights: &[f32]) -> f32 {
     let sum: f32 = votes
         .iter()
         .zip(weights)
-        .map(|(vote, weight)| weight * vote.clamp(0.0, LOUDEST).powi(2))
+        .enumerate()
+        .map(|(place, (vote, weight))| {
+            let loudest = if place == CONDITIONAL { LOUDEST_CONDITIONAL } else { LOUDEST };
+            weight * vote.clamp(0.0, loudest).powi(2)
+        })
         .sum();
     (sum / total.max(1e-6)).sqrt()
 }

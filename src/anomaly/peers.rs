@@ -34,9 +34,7 @@ impl Peers {
             .map(|host| movements(&host[..rows * metrics], metrics, pace, skip))
             .collect();
         let by_host = (0..hosts.len())
-            .map(|host| {
-                (0..metrics).map(|metric| peers_of(host, metric, &movements)).collect()
-            })
+            .map(|host| (0..metrics).map(|metric| peers_of(host, metric, &movements)).collect())
             .collect();
         Self { by_host }
     }

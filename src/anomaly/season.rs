@@ -6,6 +6,8 @@ use super::numbers::{median, newest_weight};
 
 /// Parts of a day: half hours.
 pub(super) const PARTS: usize = 48;
+/// How long each of them is, in milliseconds.
+const PART: i64 = 86_400_000 / 48;
 const DAY: i64 = 86_400_000;
 /// Days until half of a profile is new.
 const HALF_LIFE: f64 = 4.0;
@@ -14,7 +16,7 @@ const FARTHEST: f32 = 4.0;
 
 /// The part of the day at a moment (milliseconds since 1970).
 pub(super) fn part_of_day(at: i64) -> usize {
-    (at.rem_euclid(DAY) * PARTS as i64 / DAY) as usize
+    (at.rem_euclid(DAY) / PART) as usize
 }
 
 /// Profiles of the day for all metrics of a host, in robust scale, that follow slow changes.

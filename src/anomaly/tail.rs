@@ -34,12 +34,12 @@ impl Tail {
         let excesses: Vec<f32> = sorted[first..].iter().map(|value| value - threshold).collect();
         let share = excesses.len().max(1) as f32 / sorted.len().max(1) as f32;
         let largest = excesses.last().copied().unwrap_or(0.0);
-        let (shape, scale) = if excesses.len() < 10 || largest <= 0.0 {
+        let (curve, scale) = if excesses.len() < 10 || largest <= 0.0 {
             (0.0, excesses.iter().sum::<f32>() / excesses.len().max(1) as f32)
         } else {
             pareto(&excesses)
         };
-        Self { points, threshold, share, shape: shape.max(0.0), scale: scale.max(1e-9) }
+        Self { points, threshold, share, shape: curve.max(0.0), scale: scale.max(1e-9) }
     }
 
     /// `-log10` of the probability of a value at least this large. Never ends: the shape is not
@@ -48,11 +48,8 @@ impl Tail {
         let at_threshold = -self.share.log10();
         if value > self.threshold {
             let excess = (value - self.threshold) / self.scale;
-            let nats = if self.shape < 1e-6 {
-                excess
-            } else {
-                (self.shape * excess).ln_1p() / self.shape
-            };
+            let nats =
+                if self.shape < 1e-6 { excess } else { (self.shape * excess).ln_1p() / self.shape };
             return at_threshold + nats * std::f32::consts::LOG10_E;
         }
         let above = self.points.partition_point(|point| *point < value);

@@ -100,7 +100,8 @@ impl Autoregression {
     }
 
     fn factors(&self, row: &[f32]) -> Vec<f32> {
-        let centred: Vec<f32> = row.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
+        let centred: Vec<f32> =
+            row.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
         self.directions.chunks_exact(self.metrics).map(|it| dot(it, &centred)).collect()
     }
 }
@@ -153,8 +154,7 @@ fn location_and_spread(residuals: &[f32]) -> (f32, f32) {
     let sorted = sorted(residuals.iter().copied());
     let count = sorted.len().max(1) as f32;
     let mean = sorted.iter().sum::<f32>() / count;
-    let deviation =
-        (sorted.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count).sqrt();
+    let deviation = (sorted.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count).sqrt();
     let quartiles = (quantile(&sorted, 0.75) - quantile(&sorted, 0.25)) / 1.349;
     let range = quantile(&sorted, 0.999) - quantile(&sorted, 0.001);
     let spread = quartiles.max(0.02 * range).max(0.3 * deviation);

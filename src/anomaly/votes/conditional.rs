@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, Past, Smooth};
-use crate::anomaly::{numbers::mean_of_largest, pace::Pace, regression::Linear, residual::Surprises};
+use crate::anomaly::{
+    numbers::mean_of_largest, pace::Pace, regression::Linear, residual::Surprises,
+};
 
 /// Rows that the models are learned from.
 const ROWS: usize = 6000;
@@ -138,7 +140,8 @@ fn correlations(rows: &[f32], metrics: usize) -> Vec<f64> {
             }
         }
     }
-    let variance: Vec<f64> = (0..metrics).map(|metric| products[metric * metrics + metric]).collect();
+    let variance: Vec<f64> =
+        (0..metrics).map(|metric| products[metric * metrics + metric]).collect();
     for (left, line) in products.chunks_exact_mut(metrics).enumerate() {
         for (into, right) in line.iter_mut().zip(&variance) {
             *into /= (variance[left] * right).sqrt().max(1e-9);
