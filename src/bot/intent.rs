@@ -13,6 +13,7 @@ mod tests;
 mod times;
 mod tokens;
 
+pub use crate::anomaly::incident::IncidentState;
 pub use interpret::interpret;
 
 use serde::{Deserialize, Serialize};
@@ -31,18 +32,6 @@ pub enum Order {
     /// Largest first.
     #[default]
     Desc,
-}
-
-/// What people work on, by state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IncidentState {
-    /// Nobody took it yet.
-    Open,
-    /// Somebody works on it.
-    Acknowledged,
-    /// Over.
-    Resolved,
 }
 
 /// Everything a person can want from the bot, with its arguments.

@@ -243,6 +243,12 @@ impl ChatAdapter for Slack {
         self.attempts.send_modify(|tried| tried.push(key.0.clone()));
         posted
     }
+
+    async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
+        let edited = self.fake.edit(message, card).await;
+        self.attempts.send_modify(|tried| tried.push(format!("edit {}", message.message)));
+        edited
+    }
 }
 
 fn key_of(event: &Inbound) -> String {
