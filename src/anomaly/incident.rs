@@ -145,6 +145,29 @@ pub struct Note {
     pub text: String,
 }
 
+/// What somebody thinks of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was unusual, and known: a backup, a deployment.
+    Expected,
+    /// It was not unusual.
+    FalseAlarm,
+    /// Good to know.
+    Useful,
+}
+
+impl Verdict {
+    /// Its name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expected => "expected",
+            Self::FalseAlarm => "false_alarm",
+            Self::Useful => "useful",
+        }
+    }
+}
+
 impl Incident {
     /// Whether it is not over.
     pub fn is_live(&self) -> bool {

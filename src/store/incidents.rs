@@ -14,24 +14,34 @@ use super::{
 };
 use crate::anomaly::incident::{Incident, IncidentState, Member, REOPEN_WITHIN};
 
-pub use feedback::{Verdict, Votes};
+pub use feedback::Votes;
 
 /// Anomalies written with one statement.
 const ROWS: usize = 100;
 /// The longest note kept, in bytes.
 const MAX_NOTE: usize = 2_000;
 
+/// So many earlier incidents are counted.
+const MOST_EARLIER: i64 = 100;
+
+/// What was like an incident before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// How many, up to a hundred.
+    pub times: usize,
+    /// What people wrote of the last that they wrote of.
+    pub fixed_by: Option<String>,
+}
+
 /// Which incidents to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted<'a> {
+pub enum Wanted {
     /// What `correlate` has to know: what is not over, or was over a moment ago, or still goes on.
     Known,
     /// The newest of those in this state, or of all; at most so many.
     Latest(Option<IncidentState>, u32),
     /// The one with this number.
     Numbered(u32),
-    /// Those that were alike and are over, before this number; the newest first.
-    Alike(&'a str, u32),
 }
 
 impl Store {
@@ -49,14 +59,14 @@ impl Store {
     pub async fn incidents_in(
         &self,
         tx: &mut WriteTx,
-        wanted: Wanted<'_>,
+        wanted: Wanted,
         now: DateTime<Utc>,
     ) -> Result<Vec<Incident>> {
         read(tx, wanted, now).await
     }
 
     /// Reads incidents with their members: one moment of the database.
-    pub async fn incidents(&self, wanted: Wanted<'_>) -> Result<Vec<Incident>> {
+    pub async fn incidents(&self, wanted: Wanted) -> Result<Vec<Incident>> {
         let mut tx = self.begin_read().await?;
         let found = read(&mut tx, wanted, self.now()).await?;
         tx.rollback().await?;
@@ -78,6 +88,29 @@ impl Store {
         .fetch_all(&self.inner.pool)
         .await?;
         rows.iter().map(member).collect()
+    }
+
+    /// What was like an incident before it: how often, and what people wrote when the last of them
+    /// was over.
+    pub async fn earlier(&self, tx: &mut WriteTx, incident: &Incident) -> Result<Earlier> {
+        let rows = sqlx::query(
+            "SELECT body FROM incidents WHERE family = $1 AND number < $2 AND state = 'resolved' \
+             ORDER BY number DESC LIMIT $3",
+        )
+        .bind(&*incident.family)
+        .bind(i64::from(incident.number))
+        .bind(MOST_EARLIER)
+        .fetch_all(&mut **tx)
+        .await?;
+        let mut earlier = Earlier { times: rows.len(), fixed_by: None };
+        for row in &rows {
+            let before: Incident = from_json("an incident", &row.try_get::<String, _>("body")?)?;
+            if let Some(note) = before.notes.last() {
+                earlier.fixed_by = Some(note.text.clone());
+                break;
+            }
+        }
+        Ok(earlier)
     }
 
     /// Saves an incident and those of its members at these positions. A new one has the number
@@ -159,11 +192,7 @@ impl Store {
     }
 }
 
-async fn read(
-    tx: &mut AnyConnection,
-    wanted: Wanted<'_>,
-    now: DateTime<Utc>,
-) -> Result<Vec<Incident>> {
+async fn read(tx: &mut AnyConnection, wanted: Wanted, now: DateTime<Utc>) -> Result<Vec<Incident>> {
     let condition = match wanted {
         Wanted::Known => {
             "(state <> 'resolved' OR resolved_at > $1 OR number IN \
@@ -172,11 +201,10 @@ async fn read(
         Wanted::Latest(None, _) => "$1 = $1",
         Wanted::Latest(Some(_), _) => "state = $1",
         Wanted::Numbered(_) => "number = $1",
-        Wanted::Alike(..) => "family = $1 AND number < $3 AND state = 'resolved'",
     };
     let most = match wanted {
         Wanted::Latest(_, most) => i64::from(most),
-        Wanted::Known | Wanted::Numbered(_) | Wanted::Alike(..) => 10_000,
+        Wanted::Known | Wanted::Numbered(_) => 10_000,
     };
     let with = |table: &str| {
         format!("SELECT number FROM {table} WHERE {condition} ORDER BY number DESC LIMIT $2")
@@ -194,14 +222,8 @@ async fn read(
             Wanted::Latest(None, _) => query.bind(0_i64),
             Wanted::Latest(Some(state), _) => query.bind(state.as_str()),
             Wanted::Numbered(number) => query.bind(i64::from(number)),
-            Wanted::Alike(family, _) => query.bind(family.to_owned()),
         };
-        let query = query.bind(most);
-        let query = match wanted {
-            Wanted::Alike(_, before) => query.bind(i64::from(before)),
-            _ => query,
-        };
-        found.push(query.fetch_all(&mut *tx).await?);
+        found.push(query.bind(most).fetch_all(&mut *tx).await?);
     }
     let mut of: HashMap<u32, Vec<Member>> = HashMap::new();
     for row in &found[1] {

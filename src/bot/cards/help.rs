@@ -48,12 +48,8 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
 ];
 
 /// Features whose words are understood, but which this version does not have.
-const LATER: [Permission; 4] = [
-    Permission::ManageIncidents,
-    Permission::ReadLogs,
-    Permission::RequestAction,
-    Permission::ApproveAction(Risk::Low),
-];
+const LATER: [Permission; 3] =
+    [Permission::ReadLogs, Permission::RequestAction, Permission::ApproveAction(Risk::Low)];
 
 /// Everything this role may say, with examples that name real hosts.
 pub fn help(role: Role, fleet: &Fleet) -> Card {

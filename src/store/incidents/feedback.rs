@@ -1,32 +1,9 @@
 //! What people think of an incident: one vote each, which they may change or take back.
 
-use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use super::super::{Result, Store, WriteTx, millis, words::key};
-
-/// What somebody thinks of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It was unusual, and known: a backup, a deployment.
-    Expected,
-    /// It was not unusual.
-    FalseAlarm,
-    /// Good to know.
-    Useful,
-}
-
-impl Verdict {
-    /// Its name in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Expected => "expected",
-            Self::FalseAlarm => "false_alarm",
-            Self::Useful => "useful",
-        }
-    }
-}
+use crate::anomaly::incident::Verdict;
 
 /// How many think what of an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
