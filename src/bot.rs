@@ -236,7 +236,8 @@ impl Bot {
             | Intent::Resolve { .. }
             | Intent::Feedback { .. } => {
                 let name = &event.display_name;
-                let speaking = Speaking { principal, name, hosts: asking.hosts.clone() };
+                let (named, hosts) = (intent.hosts(), asking.hosts.clone());
+                let speaking = Speaking { principal, name, named, hosts };
                 self.about_incidents(&intent, &speaking).await?.into()
             }
             Intent::Remediate { .. }

@@ -29,7 +29,9 @@ const NAME: usize = 80;
 pub(super) struct Speaking<'a> {
     pub(super) principal: &'a Principal,
     pub(super) name: &'a str,
-    /// `None` is every host.
+    /// The hosts they named; an incident may be on one that is gone.
+    pub(super) named: &'a [String],
+    /// The hosts they may ask about; `None` is every host.
     pub(super) hosts: Option<Vec<String>>,
 }
 
@@ -39,7 +41,7 @@ impl Speaking<'_> {
     }
 
     fn means(&self, incident: &Incident) -> bool {
-        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| incident.is_on(host)))
+        self.named.is_empty() || self.named.iter().any(|host| incident.is_on(host))
     }
 
     fn signature(&self, at: DateTime<Utc>) -> Signature {

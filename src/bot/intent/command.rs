@@ -120,8 +120,10 @@ pub(super) fn note_at(tokens: &[Token<'_>], rest: usize) -> Option<usize> {
     let at = rest + usize::from(noun);
     let id = tokens.get(at)?;
     let after = tokens.get(at + 1..)?;
-    let says = after.iter().any(|token| !token.used && !is_empty(token) && token.text != "as");
-    (is_id(id.text, true) && says && !after[0].text.starts_with('-')).then_some(at + 1)
+    // "mark 7 as done" is no note, and an option is none either.
+    let first = after.first().is_some_and(|it| it.text != "as" && !it.text.starts_with('-'));
+    let says = after.iter().any(|token| !token.used && !is_empty(token));
+    (is_id(id.text, true) && first && says).then_some(at + 1)
 }
 
 impl Request<'_, '_> {

@@ -56,7 +56,7 @@ impl<'a> Room<'a> {
     pub async fn open(database: &'a Database, prometheus: &str) -> Room<'a> {
         let text = format!(
             "[bot]\ntimezone = \"UTC\"\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
-             \"{prometheus}\"\ntimeout = \"10s\"\n",
+             \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n",
             database.url
         );
         let config = Config::parse(&text).unwrap();

@@ -18,7 +18,9 @@ impl Request<'_, '_> {
     /// What somebody thinks of an incident, and of nothing else.
     pub(super) fn feedback(&mut self, verdict: Option<Verdict>) -> Parsed {
         let id = self.incident_id(true);
-        if !self.nothing_left(|token| token.word == Some(Word::Incident)) {
+        // "Expected 7 hosts" is talk.
+        let hosts = self.tokens.iter().any(|token| matches!(token.word, Some(Word::Host(_))));
+        if hosts || !self.nothing_left(|token| token.word == Some(Word::Incident)) {
             return Parsed::Other;
         }
         wanted(Intent::Feedback { verdict, id }, Hosts::default(), None)
