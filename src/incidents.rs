@@ -126,15 +126,15 @@ impl Incidents {
                 last += 1;
                 incident.number = last;
             }
-            let silenced = incident.silenced_until(silences, now);
-            let mut telling = telling(kind, &incident, silenced.is_some());
+            let until = incident.silenced_until(silences, now);
+            let mut telling = telling(kind, &incident, until.is_some());
             if telling == Telling::Announce && self.channels.is_empty() {
                 // Whoever is connected somewhere does it, perhaps later.
                 telling = Telling::Nothing;
             }
             incident.announced |= telling == Telling::Announce;
             store.save_incident(&mut tx, &incident, &touched).await?;
-            self.tell(&mut tx, &incident, silenced, telling, kind, now).await?;
+            self.tell(&mut tx, &incident, until, telling, kind, now).await?;
             if kind > ChangeKind::Updated {
                 audit.push(on_record(kind, &incident, now));
             }

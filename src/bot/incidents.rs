@@ -93,7 +93,7 @@ impl Bot {
         summary: bool,
     ) -> Result<Card, Failure> {
         let length = window.map_or(ANOMALIES_SINCE, |window| {
-            TimeDelta::try_seconds(window.seconds() as i64).unwrap_or(ANOMALIES_SINCE)
+            TimeDelta::try_seconds(window.seconds().cast_signed()).unwrap_or(ANOMALIES_SINCE)
         });
         let since = self.app.clock.now() - length;
         let all = self.app.recent.anomalies(&self.app).await?;
@@ -115,16 +115,13 @@ impl Bot {
     ) -> Result<Card, Failure> {
         let live;
         let stored;
-        let all: &[Incident] = match state {
-            // What somebody works on is not over either.
-            Some(IncidentState::Open) => {
-                live = self.app.recent.live(&self.app).await?;
-                &live
-            }
-            _ => {
-                stored = self.app.store.incidents(Wanted::Latest(state, LISTED)).await?;
-                &stored
-            }
+        // What somebody works on is not over either.
+        let all: &[Incident] = if state == Some(IncidentState::Open) {
+            live = self.app.recent.live(&self.app).await?;
+            &live
+        } else {
+            stored = self.app.store.incidents(Wanted::Latest(state, LISTED)).await?;
+            &stored
         };
         let seen: Vec<_> = all
             .iter()
@@ -207,7 +204,7 @@ impl Bot {
             None => None,
         };
         let length = window
-            .and_then(|window| TimeDelta::try_seconds(window.seconds() as i64))
+            .and_then(|window| TimeDelta::try_seconds(window.seconds().cast_signed()))
             .unwrap_or(SILENCE)
             .min(LONGEST_SILENCE);
         let Signature { by, at } = speaking.signature(self.app.clock.now());

@@ -105,9 +105,9 @@ impl Incidents {
             return Ok(Err(incident));
         };
         store.save_incident(&mut tx, &after, &[]).await?;
-        let silenced = after.silenced_until(&silences, by.at);
+        let until = after.silenced_until(&silences, by.at);
         let name = format!("{}:{}", work.name(), by.at.timestamp_millis());
-        self.refresh(&mut tx, &after, silenced, true, Some((name, line)), by.at).await?;
+        self.refresh(&mut tx, &after, until, true, Some((name, line)), by.at).await?;
         let event = record(by.at, actor, work.name(), &format!("#{number}"), json!({}));
         store.append(&mut tx, &event).await?;
         tx.commit().await?;

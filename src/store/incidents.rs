@@ -166,10 +166,10 @@ impl Store {
     ) -> Result<()> {
         let values = (0..members.len())
             .map(|row| {
-                let at = |column: usize| row * 6 + column;
-                let [a, b, c, d, e, f] = [at(1), at(2), at(3), at(4), at(5), at(6)];
+                let at = |column: usize| format!("${}", row * 6 + column);
                 // PostgreSQL cannot tell the type of a value in a list that may be NULL.
-                format!("(${a}, ${b}, ${c}, ${d}, CAST(${e} AS BIGINT), ${f})")
+                let ended = format!("CAST({} AS BIGINT)", at(5));
+                format!("({})", [at(1), at(2), at(3), at(4), ended, at(6)].join(", "))
             })
             .collect::<Vec<_>>();
         let mut insert = sqlx::query(AssertSqlSafe(format!(

@@ -75,7 +75,7 @@ pub fn correlate(
         .collect();
     drafts.sort_by_key(|draft| draft.incident.number);
     let fresh = follow(&mut drafts, unique(found), now);
-    place(&mut drafts, fresh, context, now);
+    place(&mut drafts, &fresh, context, now);
     for draft in &mut drafts {
         draft.take_stock(context);
         draft.end_when_quiet(now);
@@ -125,7 +125,7 @@ fn follow<'a>(
 }
 
 /// Finds an incident for each new anomaly.
-fn place(drafts: &mut Vec<Draft>, fresh: Vec<&Anomaly>, context: &Placement, now: DateTime<Utc>) {
+fn place(drafts: &mut Vec<Draft>, fresh: &[&Anomaly], context: &Placement, now: DateTime<Utc>) {
     if fresh.is_empty() {
         return;
     }
@@ -150,7 +150,7 @@ fn place(drafts: &mut Vec<Draft>, fresh: Vec<&Anomaly>, context: &Placement, now
         }
     }
     let old = points.len();
-    for anomaly in &fresh {
+    for anomaly in fresh {
         let place = context.of_host(&anomaly.host);
         let marks = vec![fingerprint(&place, anomaly)];
         points.push(Point { anomaly, place, marks });

@@ -1,5 +1,7 @@
 //! What an anomaly looks like: its signed vector of metrics, and its name for recognising it.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 use super::Place;
@@ -22,16 +24,16 @@ impl Symptom {
         let mut axes: Vec<(String, f64)> = Vec::with_capacity(anomaly.metrics.len());
         for deviation in &anomaly.metrics {
             let base = metric_base(&deviation.metric);
-            let (axis, sign) = match deviation.direction {
+            let (name, sign) = match deviation.direction {
                 Direction::Up => (base.to_owned(), 1.0),
                 Direction::Down => (base.to_owned(), -1.0),
                 Direction::Stuck => (format!("{base} stuck"), 1.0),
             };
             let sigmas = if deviation.sigmas.is_finite() { deviation.sigmas } else { MOST_SIGMAS };
             let weight = sign * sigmas.clamp(0.0, MOST_SIGMAS);
-            match axes.iter_mut().find(|(name, _)| *name == axis) {
+            match axes.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += weight,
-                None => axes.push((axis, weight)),
+                None => axes.push((name, weight)),
             }
         }
         let length = axes.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
@@ -91,5 +93,10 @@ fn name(place: &Place, whose: &str, anomaly: &Anomaly) -> String {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(32);
+    for byte in digest.finalize().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }

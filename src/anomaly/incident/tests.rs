@@ -114,7 +114,7 @@ fn more_hosts_join_worse_is_said_and_quiet_is_the_end() {
     assert_eq!(kinds, [ChangeKind::Joined]);
     assert_eq!(open[0].hosts.len(), 2);
     let worse = Anomaly { score: 9.0, ..first.clone() };
-    let (kinds, open) = tick(&open, &[worse.clone()], 5);
+    let (kinds, open) = tick(&open, std::slice::from_ref(&worse), 5);
     assert_eq!(kinds, [ChangeKind::Worsened]);
     assert_eq!(open[0].severity, Severity::High);
     let ended = [Anomaly { end: Some(at(8)), ..worse }, anomaly("web-2", 3, Some(9), &["memory"])];

@@ -130,9 +130,8 @@ fn tone(incident: &Incident, around: &Around) -> Tone {
     match incident.state {
         IncidentState::Resolved => Tone::Good,
         _ if around.silenced_until.is_some() => Tone::Neutral,
-        IncidentState::Acknowledged => Tone::Warning,
         IncidentState::Open if incident.severity >= Severity::High => Tone::Bad,
-        IncidentState::Open => Tone::Warning,
+        IncidentState::Open | IncidentState::Acknowledged => Tone::Warning,
     }
 }
 
