@@ -19,7 +19,9 @@ CREATE TABLE incidents (
     started_at  BIGINT NOT NULL,
     last_seen   BIGINT NOT NULL,
     resolved_at BIGINT,
-    body        TEXT   NOT NULL
+    body        TEXT   NOT NULL,
+    -- PNG in hexadecimal.
+    picture     TEXT
 );
 -- Two processes, or a process and its successor, never open the same incident twice.
 CREATE UNIQUE INDEX incidents_live ON incidents (fingerprint) WHERE state <> 'resolved';

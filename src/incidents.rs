@@ -1,9 +1,10 @@
 //! From found anomalies to what people see: correlated, kept and queued in one transaction.
 
+mod picture;
 mod recent;
 mod work;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chat::{Card, Conversation, UserRef};
 use chrono::{DateTime, Utc};
@@ -44,6 +45,15 @@ pub enum IncidentsError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What one look found, and what is known around it.
+struct Look<'a> {
+    found: &'a [Anomaly],
+    placement: &'a Placement,
+    silences: &'a [Silence],
+    pictures: HashMap<String, Vec<u8>>,
+    now: DateTime<Utc>,
 }
 
 /// What became of an incident.
@@ -92,27 +102,23 @@ impl Incidents {
         let silences = store.silences(now).await?;
         // Most looks change nothing, and then nothing is locked.
         let known = store.incidents(Wanted::Known).await?;
-        if self.changes(&known, found, placement, &silences, now).is_empty() {
+        let changes = self.changes(&known, found, placement, &silences, now);
+        if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let done = match self.take_in(found, placement, &silences, now).await {
-            Err(error) if store.again(&error).await => {
-                self.take_in(found, placement, &silences, now).await?
-            }
+        let pictures = picture::pictures(&self.app, &changes).await;
+        let look = Look { found, placement, silences: &silences, pictures, now };
+        let done = match self.take_in(&look).await {
+            Err(error) if store.again(&error).await => self.take_in(&look).await?,
             done => done?,
         };
         self.app.recent.forget();
         Ok(done)
     }
 
-    async fn take_in(
-        &self,
-        found: &[Anomaly],
-        placement: &Placement,
-        silences: &[Silence],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Observed>, StoreError> {
-        let store = &self.app.store;
+    async fn take_in(&self, look: &Look<'_>) -> Result<Vec<Observed>, StoreError> {
+        let Look { found, placement, silences, pictures, now } = look;
+        let (store, now) = (&self.app.store, *now);
         let mut tx = store.begin_write().await?;
         let mut last = store.lock_incidents(&mut tx).await?;
         // Again, now that nobody else changes them.
@@ -134,6 +140,9 @@ impl Incidents {
             }
             incident.announced |= telling == Telling::Announce;
             store.save_incident(&mut tx, &incident, &touched).await?;
+            if let Some(png) = pictures.get(&incident.fingerprint) {
+                store.keep_picture(&mut tx, incident.number, png).await?;
+            }
             self.tell(&mut tx, &incident, until, telling, kind, now).await?;
             if kind > ChangeKind::Updated {
                 audit.push(on_record(kind, &incident, now));
@@ -252,7 +261,8 @@ impl Incidents {
         now: DateTime<Utc>,
     ) -> Result<Card, StoreError> {
         let earlier = self.app.store.earlier(tx, incident).await?;
-        let around = cards::Around { earlier, silenced_until, now, zone: self.app.zone };
+        let picture = self.app.store.picture(tx, incident.number).await?;
+        let around = cards::Around { earlier, silenced_until, now, zone: self.app.zone, picture };
         Ok(cards::incident(incident, &around))
     }
 }

@@ -147,6 +147,10 @@ impl Store {
             ("DELETE FROM inbox WHERE state = 'done' AND finished_at < $1", horizon),
             ("DELETE FROM outbox WHERE state <> 'waiting' AND settled_at < $1", horizon),
             ("DELETE FROM link_codes WHERE expires_at <= $1", now),
+            (
+                "UPDATE incidents SET picture = NULL WHERE picture IS NOT NULL AND resolved_at < $1",
+                horizon,
+            ),
             ("DELETE FROM silences WHERE ends_at <= $1", horizon),
         ] {
             gone += sqlx::query(statement).bind(before).execute(&mut *tx).await?.rows_affected();

@@ -27,7 +27,7 @@ pub(super) fn legend(behind: &Backdrop) -> String {
         (!behind.day_before.is_empty(), "grey: a day before"),
         (!behind.marks.is_empty(), "red: unusual"),
     ];
-    words.iter().filter(|(there, _)| *there).map(|(_, words)| format!(" · {words}")).collect()
+    words.into_iter().filter(|(there, _)| *there).flat_map(|(_, words)| [" · ", words]).collect()
 }
 
 /// The values that must have room on the axis.

@@ -167,9 +167,6 @@ fn what_is_normal_is_behind_the_line_and_what_is_not_is_marked() {
     let full = png_against(&chart, &backdrop).unwrap();
     assert_eq!(plain, png_against(&chart, &Backdrop::default()).unwrap());
     assert_ne!(plain, full);
-    if let Some(folder) = std::env::var_os("SMARTCLOUDOPS_TEST_PICTURES") {
-        std::fs::write(std::path::Path::new(&folder).join("backdrop.png"), &full).unwrap();
-    }
     let strange = Backdrop {
         band: vec![(to, f64::NAN, f64::INFINITY), (minute(5), 9.0, 1.0)],
         day_before: vec![(to, f64::NAN)],

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
     Result, Store, WriteTx, millis,
-    words::{bounded, from_json, key, to_json},
+    words::{bounded, from_hex, from_json, key, to_hex, to_json},
 };
 use crate::anomaly::incident::{Incident, IncidentState, Member, REOPEN_WITHIN};
 
@@ -156,6 +156,26 @@ impl Store {
             self.save_members(tx, incident.number, members).await?;
         }
         Ok(())
+    }
+
+    /// Keeps the picture of an incident, in the caller's transaction.
+    pub async fn keep_picture(&self, tx: &mut WriteTx, number: u32, png: &[u8]) -> Result<()> {
+        sqlx::query("UPDATE incidents SET picture = $1 WHERE number = $2")
+            .bind(to_hex(png))
+            .bind(i64::from(number))
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// The picture of an incident, when there is one.
+    pub async fn picture(&self, tx: &mut WriteTx, number: u32) -> Result<Option<Vec<u8>>> {
+        let row = sqlx::query("SELECT picture FROM incidents WHERE number = $1")
+            .bind(i64::from(number))
+            .fetch_optional(&mut **tx)
+            .await?;
+        let hex = row.map(|row| row.try_get::<Option<String>, _>("picture")).transpose()?;
+        hex.flatten().map(|hex| from_hex(&hex)).transpose()
     }
 
     async fn save_members(

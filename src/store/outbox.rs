@@ -207,7 +207,8 @@ impl Store {
         })
     }
 
-    /// The platform did not take it: try again at this moment, or with `None` never.
+    /// The platform did not take it: try again at this moment, or with `None` never. What was to go
+    /// under it has no place then either.
     pub async fn failed(
         &self,
         id: &DeliveryId,
@@ -231,6 +232,18 @@ impl Store {
             .bind(&*id.0)
             .execute(&self.inner.pool)
             .await?;
+            if retry_at.is_none() {
+                sqlx::query(
+                    "UPDATE outbox SET state = 'abandoned', settled_at = $1, \
+                     reason = 'there is no message to put it under' \
+                     WHERE state = 'waiting' AND under IN (\
+                       SELECT dedupe_key FROM outbox WHERE id = $2 AND message IS NULL)",
+                )
+                .bind(settled)
+                .bind(&*id.0)
+                .execute(&self.inner.pool)
+                .await?;
+            }
             Ok(())
         })
     }

@@ -191,7 +191,7 @@ fn a_silence_covers_what_it_names_until_its_end() {
     let until = |silences: &[Silence], now| open[0].silenced_until(silences, at(now));
     let web_1 = silence(Some("web-1"), Some("cpu"), None);
     let web_2 = silence(Some("web-2"), None, None);
-    assert_eq!(until(&[web_1.clone()], 2), None, "web-2 still speaks");
+    assert_eq!(until(std::slice::from_ref(&web_1), 2), None, "web-2 still speaks");
     assert_eq!(until(&[web_1.clone(), web_2], 2), Some(at(60)));
     assert_eq!(until(&[silence(None, None, Some(1))], 2), Some(at(60)));
     assert_eq!(until(&[silence(None, None, Some(2))], 2), None);
@@ -204,7 +204,7 @@ fn a_storm_of_five_thousand_is_few_incidents_and_quick() {
     let mut found = Vec::new();
     for n in 0..5000_usize {
         let names = [metrics[n % 5], metrics[(n / 5) % 5], metrics[(n / 25) % 5]];
-        let mut one = anomaly(&format!("node-{n}"), (n % 9) as i64, None, &names);
+        let mut one = anomaly(&format!("node-{n}"), i64::try_from(n % 9).unwrap(), None, &names);
         for (place, deviation) in one.metrics.iter_mut().enumerate() {
             deviation.sigmas = 1.0 + (n * (place + 3) % 17) as f64;
         }
@@ -224,7 +224,7 @@ fn any_anomaly() -> impl Strategy<Value = Anomaly> {
     let metric = prop::sample::select(vec!["cpu", "memory", "disk /data", "disk_io", "load", "up"]);
     let direction = prop::sample::select(vec![Direction::Up, Direction::Down, Direction::Stuck]);
     let deviation = (metric, direction, 0.0..30.0_f64, 0.0..100.0_f64).prop_map(
-        |(metric, direction, sigmas, value)| Deviation { direction, value, ..up(metric, sigmas) },
+        |(metric, direction, sigmas, value)| Deviation { value, direction, ..up(metric, sigmas) },
     );
     let host = prop::sample::select(vec![
         "web-1", "web-2", "web-3", "db-1", "db-2", "sweb-1", "sdb-1", "alone", "unknown",

@@ -21,13 +21,15 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
             "top 3 hosts by disk",
             "when is web-1's disk full?",
             "max load since this morning",
+            "what's broken?",
+            "anomalies last 3",
         ],
     ),
     (Permission::RawQuery, "Ask in PromQL", &["query sum by (job) (up{job=\"node\"})"]),
     (
         Permission::ManageIncidents,
         "Work on incidents",
-        &["incidents open", "acknowledge 12", "silence web-1 cpu 2h"],
+        &["ack 12", "silence web-1 cpu 2h", "resolve 12 restarted nginx", "false alarm 12"],
     ),
     (Permission::ReadLogs, "Read logs", &["logs web-1 nginx 50 lines"]),
     (

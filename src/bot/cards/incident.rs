@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chat::{Block, Card, Table, Tone};
+use chat::{Block, Card, Image, Table, Tone};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
@@ -35,6 +35,8 @@ pub struct Around {
     pub now: DateTime<Utc>,
     /// The people's zone.
     pub zone: Tz,
+    /// Its first metric against what is normal, as a PNG.
+    pub picture: Option<Vec<u8>>,
 }
 
 /// An incident in full, with what can be done about it.
@@ -50,6 +52,15 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
     for note in incident.notes.iter().rev().take(3).rev() {
         card =
             card.line(format!("{}: {}", short(&note.signature.by, WORD), short(&note.text, NOTE)));
+    }
+    if let Some(png) = &around.picture {
+        let alt = incident.lead().and_then(|lead| Some((lead, lead.metrics.first()?)));
+        let alt = alt.map_or_else(String::new, |(lead, first)| {
+            let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
+            format!("{metric} of {host} over 6 hours, against what is normal and the day before")
+        });
+        let name = format!("incident-{}.png", incident.number);
+        card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }
     buttons(card, incident)
 }
@@ -100,13 +111,14 @@ fn whose(incident: &Incident) -> String {
 }
 
 /// `CPU`, or `Disk /data`.
-pub(super) fn metric_name(metric: &str) -> String {
+pub(crate) fn metric_name(metric: &str) -> String {
     let base = metric_base(metric);
     let title = signal(metric).map_or(base, |signal| signal.title());
     short(&format!("{title}{}", &metric[base.len()..]), WORD)
 }
 
-fn signal(metric: &str) -> Option<Signal> {
+/// The signal that a detector's metric is of.
+pub(crate) fn signal(metric: &str) -> Option<Signal> {
     Signal::ALL.into_iter().find(|signal| signal.as_str() == metric_base(metric))
 }
 
@@ -286,3 +298,6 @@ pub(super) fn short(text: &str, most: usize) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
