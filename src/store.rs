@@ -145,7 +145,14 @@ impl Store {
         for (statement, before) in [
             ("DELETE FROM turns WHERE at < $1", horizon),
             ("DELETE FROM inbox WHERE state = 'done' AND finished_at < $1", horizon),
-            ("DELETE FROM outbox WHERE state <> 'waiting' AND settled_at < $1", horizon),
+            // The message of what is not over is still needed.
+            (
+                "DELETE FROM outbox WHERE state <> 'waiting' AND settled_at < $1 \
+                 AND (version = 0 OR NOT EXISTS (SELECT 1 FROM incidents \
+                 WHERE incidents.state <> 'resolved' \
+                 AND outbox.dedupe_key LIKE 'incident:' || incidents.number || ':%'))",
+                horizon,
+            ),
             ("DELETE FROM link_codes WHERE expires_at <= $1", now),
             (
                 "UPDATE incidents SET picture = NULL WHERE picture IS NOT NULL AND resolved_at < $1",

@@ -7,7 +7,7 @@
 //! is connected first; DBSCAN then sees one point for each different symptom of each such part. In
 //! a storm that is hundreds of points instead of thousands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use linfa::ParamGuard as _;
@@ -25,6 +25,9 @@ use crate::anomaly::Anomaly;
 /// Distances of neighbours are 0 to 1, others are [`FAR`].
 const EPSILON: f64 = 1.5;
 const FAR: f64 = 2.0;
+/// In a storm with more different symptoms than these only the most unusual metric of each counts:
+/// comparing each with each would take longer than people should wait.
+const MOST_SYMPTOMS: usize = 500;
 
 /// One anomaly and what else decides where it belongs.
 pub(super) struct Point<'a> {
@@ -37,7 +40,10 @@ pub(super) struct Point<'a> {
 /// For each point the group it is in: the position of the group's first point.
 pub(super) fn groups(points: &[Point<'_>]) -> Vec<usize> {
     let mut parts = Parts((0..points.len()).collect());
-    let symptoms: Vec<Symptom> = points.iter().map(|it| Symptom::of(it.anomaly)).collect();
+    let mut symptoms: Vec<Symptom> = points.iter().map(|it| Symptom::of(it.anomaly)).collect();
+    if symptoms.iter().collect::<HashSet<_>>().len() > MOST_SYMPTOMS {
+        symptoms.iter_mut().for_each(Symptom::keep_strongest);
+    }
     connect_marks(points, &mut parts);
     connect_runs(points, &symptoms, &mut parts);
     connect_alike(points, &symptoms, &mut parts);

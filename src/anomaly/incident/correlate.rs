@@ -304,8 +304,12 @@ impl Draft {
         let mut hosts: Vec<Affected> = onsets
             .into_iter()
             .map(|(host, onset)| {
+                // A host that is gone stays what it was.
+                let before = incident.hosts.iter().find(|it| it.host == host);
                 let place = context.of_host(host);
-                Affected { host: host.to_owned(), onset, role: place.role, zone: place.zone }
+                let role = place.role.or_else(|| before?.role.clone());
+                let zone = place.zone.or_else(|| before?.zone.clone());
+                Affected { host: host.to_owned(), onset, role, zone }
             })
             .collect();
         hosts.sort_by(|a, b| (a.onset, &a.host).cmp(&(b.onset, &b.host)));

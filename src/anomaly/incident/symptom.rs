@@ -46,6 +46,15 @@ impl Symptom {
         Self(rounded)
     }
 
+    /// Forgets all but the heaviest weight.
+    pub(super) fn keep_strongest(&mut self) {
+        let strongest = self
+            .0
+            .iter()
+            .max_by_key(|(axis, weight)| (weight.unsigned_abs(), std::cmp::Reverse(axis.clone())));
+        self.0 = strongest.cloned().into_iter().collect();
+    }
+
     /// The cosine of the angle between two; 0 when one of them has no metrics.
     pub(super) fn cosine(&self, other: &Self) -> f64 {
         let length = |symptom: &Self| {
