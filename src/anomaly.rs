@@ -3,9 +3,30 @@
 //! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
 //! and telling people is done elsewhere.
 
+pub mod csv;
+pub mod evaluate;
+pub mod exposition;
+pub mod forest;
 pub mod incident;
-mod observation;
+pub mod simulate;
 
+mod decision;
+mod detector;
+mod host;
+mod numbers;
+mod observation;
+mod pace;
+mod peers;
+mod reference;
+mod regression;
+mod residual;
+mod scaling;
+mod season;
+mod spread;
+mod tail;
+mod votes;
+
+pub use detector::{Detector, History, Settings, Verdict};
 pub use observation::{Observation, Schema};
 
 use chrono::{DateTime, Utc};

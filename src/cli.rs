@@ -4,7 +4,10 @@ mod ask;
 mod audit;
 mod config;
 mod doctor;
+mod evaluate;
+mod progress;
 mod roles;
+mod simulate;
 
 use std::{
     ffi::OsString,
@@ -19,6 +22,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     access::RefusalKind,
+    anomaly::evaluate::InputError,
     app::AppError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
@@ -74,6 +78,10 @@ enum Command {
     /// Verify or export the audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Judge the scores and alarms of an anomaly detector by what is known to have happened
+    Evaluate(evaluate::Arguments),
+    /// Make up the metrics of machines with known faults, to try a detector on
+    Simulate(simulate::Arguments),
     /// Find out what is wrong and how to mend it
     Doctor,
     /// Write completions for a shell, e.g. `smartcloudops completions bash`
@@ -92,6 +100,8 @@ pub(crate) enum CliError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Evaluate(#[from] InputError),
     #[error("cannot {what}: {source}")]
     Io { what: String, source: io::Error },
 }
@@ -149,6 +159,8 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             return Ok(SUCCESS);
         }
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
+        Command::Evaluate(arguments) => return evaluate::run(arguments),
+        Command::Simulate(arguments) => return simulate::run(arguments),
         _ => {}
     }
     // A chat is nothing to compute: on a machine of 64 cores, 64 threads would only cost memory.
@@ -176,7 +188,11 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Migrate => migrate(config).await,
             Command::Roles(command) => roles::run(config, command).await,
             Command::Audit(command) => audit::run(config, command).await,
-            Command::Config(_) | Command::Doctor | Command::Completions { .. } => Ok(SUCCESS),
+            Command::Config(_)
+            | Command::Doctor
+            | Command::Evaluate(_)
+            | Command::Simulate(_)
+            | Command::Completions { .. } => Ok(SUCCESS),
         }
     });
     // A line being typed blocks a thread that nothing can wake.

@@ -38,6 +38,6 @@ impl Schema {
             digest.update(metric.len().to_le_bytes());
             digest.update(metric);
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", digest.finalize())
     }
 }

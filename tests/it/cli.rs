@@ -8,7 +8,7 @@ use crate::support::{
     scripted::{Script, Scripted},
 };
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["serve"],
     &["chat"],
@@ -25,6 +25,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["audit"],
     &["audit", "verify"],
     &["audit", "export"],
+    &["evaluate"],
+    &["simulate"],
     &["doctor"],
     &["completions"],
 ];

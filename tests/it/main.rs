@@ -16,6 +16,7 @@ mod bad_input;
 mod cli;
 mod conversation;
 mod crash;
+mod detection;
 mod incidents;
 mod killed;
 mod locked;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{
-    bot::Smartcloudops,
+    bot::{Smartcloudops, terminate},
     peers,
     scripted::{Script, Scripted},
 };
@@ -53,10 +53,7 @@ impl Serving {
     }
 
     fn stop(mut self) -> i32 {
-        let id = i32::try_from(self.child.id()).unwrap();
-        let killed =
-            std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status().unwrap();
-        assert!(killed.success());
+        terminate(self.child.id());
         self.child.wait().unwrap().code().unwrap()
     }
 }

@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::Stdio};
 
 use crate::support::{
-    bot::Smartcloudops,
+    bot::{Smartcloudops, terminate},
     database::{on_postgres, on_sqlite},
     scripted::{Script, Scripted},
 };
@@ -41,8 +41,7 @@ fn all_that_is_written(bot: &Smartcloudops) -> String {
         drop(stdin);
         if mode == "serve" {
             // Ends at once when it cannot start, and otherwise when it is told to.
-            let id = child.id().to_string();
-            let _ = std::process::Command::new("kill").args(["-TERM", &id]).status();
+            terminate(child.id());
         }
         let output = child.wait_with_output().unwrap();
         written += &String::from_utf8_lossy(&output.stdout);

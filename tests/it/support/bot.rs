@@ -87,6 +87,13 @@ impl Smartcloudops {
     }
 }
 
+/// Asks a process we started to stop, as a service manager does. By the shell's own `kill`: the program
+/// of that name is missing on a small system.
+pub fn terminate(id: u32) {
+    let asked = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().unwrap();
+    assert!(asked.success(), "{asked}");
+}
+
 /// The JSON that was printed.
 pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {

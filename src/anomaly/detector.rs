@@ -1,0 +1,238 @@
+//! The detector of a whole fleet: trained on its past, then asked moment by moment.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Anomaly, Observation, Schema,
+    decision::{Alarm, threshold},
+    host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
+    pace::Pace,
+    peers::Peers,
+};
+
+/// The past of one host.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Milliseconds since 1970, ascending.
+    pub times: Vec<i64>,
+    /// A row of one value for each metric of the schema, for each time; missing ones are not numbers.
+    pub rows: Vec<f32>,
+}
+
+/// What people set, for one environment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// False alarms per host and day that they can bear.
+    pub budget: f64,
+    /// Everything random begins here.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { budget: 0.1, seed: 1 }
+    }
+}
+
+/// Everything that was learned of a fleet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detector {
+    schema: Schema,
+    settings: Settings,
+    weights: Weights,
+    hosts: Vec<Host>,
+    peers: Peers,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Host {
+    name: String,
+    detector: HostDetector,
+    alarm: Alarm,
+    anomaly: Option<Anomaly>,
+}
+
+/// What was found about one host at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whose.
+    pub host: String,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// How unusual, as `-log10` of a probability.
+    pub score: f32,
+    /// Whether it is in alarm.
+    pub alarm: bool,
+    /// The surprise of each vote; see [`Detector::votes`].
+    pub votes: Vec<f32>,
+    /// The anomaly that began, goes on or ended with this observation.
+    pub anomaly: Option<Anomaly>,
+}
+
+impl Detector {
+    /// Learns from the past of all hosts. Hosts with less than a few hundred observations are left out.
+    pub fn train(
+        schema: Schema,
+        histories: &BTreeMap<String, History>,
+        settings: Settings,
+    ) -> Self {
+        let metrics = schema.metrics().len();
+        let histories: Vec<(&String, &History)> =
+            histories.iter().filter(|(_, history)| history.times.len() >= LEAST_ROWS).collect();
+        let scaled: Vec<Vec<f32>> = histories
+            .iter()
+            .map(|(_, history)| scaled(&history.rows, metrics, &scalings(&history.rows, metrics)))
+            .collect();
+        let slices: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
+        let pace = histories.first().map_or(Pace { seconds: 60.0 }, |it| Pace::of(&it.1.times));
+        let peers = Peers::find(&slices, metrics, pace);
+        let hosts = histories
+            .iter()
+            .enumerate()
+            .map(|(place, (name, history))| {
+                let medians = medians_of_the_past(&peers, place, &histories, &scaled, metrics);
+                let training = Training {
+                    metrics,
+                    times: &history.times,
+                    rows: &history.rows,
+                    peers: &medians,
+                    seed: settings.seed,
+                };
+                Host {
+                    name: (*name).clone(),
+                    detector: HostDetector::fit(&training),
+                    alarm: Alarm::default(),
+                    anomaly: None,
+                }
+            })
+            .collect();
+        Self { schema, settings, weights: Weights::default(), hosts, peers }
+    }
+
+    /// The names of the votes, in the order of [`Verdict::votes`].
+    pub fn votes() -> &'static [&'static str] {
+        &super::host::VOTES
+    }
+
+    /// The metrics it knows.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What people set.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// The hosts it knows.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| &*host.name)
+    }
+
+    /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
+    /// it does not know are left out.
+    pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
+        let mut prepared: Vec<Option<(i64, Prepared)>> = vec![None; self.hosts.len()];
+        for observation in observations {
+            if let Ok(place) =
+                self.hosts.binary_search_by(|host| host.name.as_str().cmp(&observation.host))
+            {
+                let raw: Vec<f32> = observation.values.iter().map(|value| *value as f32).collect();
+                let row = self.hosts[place].detector.prepare(observation.at, &raw);
+                prepared[place] = Some((observation.at, row));
+            }
+        }
+        let rows: Vec<Option<&[f32]>> =
+            prepared.iter().map(|it| it.as_ref().map(|(_, row)| &*row.robust)).collect();
+        let mut verdicts = Vec::with_capacity(observations.len());
+        let mut medians = Vec::new();
+        for (place, host) in self.hosts.iter_mut().enumerate() {
+            let Some((at, row)) = &prepared[place] else { continue };
+            self.peers.medians(place, &rows, &mut medians);
+            let opinion = host.detector.judge(*at, row, &medians, self.weights);
+            let pace = Pace { seconds: host.detector.step_seconds() };
+            let threshold = threshold(self.settings.budget, pace);
+            let alarm = host.alarm.judge(opinion.score, threshold, pace);
+            let anomaly = host.follow(*at, row, &medians, &opinion, alarm, &self.schema);
+            verdicts.push(Verdict {
+                host: host.name.clone(),
+                at: *at,
+                score: opinion.score,
+                alarm,
+                votes: opinion.votes.to_vec(),
+                anomaly,
+            });
+        }
+        verdicts
+    }
+}
+
+/// Fewer observations than this teach nothing.
+const LEAST_ROWS: usize = 240;
+
+impl Host {
+    /// Keeps the anomaly of this host current: begun, worse, or over.
+    fn follow(
+        &mut self,
+        at: i64,
+        row: &Prepared,
+        peers: &[f32],
+        opinion: &Opinion,
+        alarm: bool,
+        schema: &Schema,
+    ) -> Option<Anomaly> {
+        let moment = DateTime::from_timestamp_millis(at)?;
+        if !alarm {
+            let mut over = self.anomaly.take()?;
+            over.end = Some(moment);
+            return Some(over);
+        }
+        let score = f64::from(opinion.score);
+        if self.anomaly.as_ref().is_none_or(|anomaly| score > anomaly.score) {
+            let start = self.anomaly.as_ref().map_or(moment, |anomaly| anomaly.start);
+            let seconds = self.detector.step_seconds();
+            self.anomaly = Some(Anomaly {
+                host: self.name.clone(),
+                start,
+                end: None,
+                score,
+                once_in_days: 10_f64.powf(score.min(12.0)) * seconds / 86_400.0,
+                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck),
+            });
+        }
+        self.anomaly.clone()
+    }
+}
+
+/// The medians of a host's peers at each of its own times.
+fn medians_of_the_past(
+    peers: &Peers,
+    place: usize,
+    histories: &[(&String, &History)],
+    scaled: &[Vec<f32>],
+    metrics: usize,
+) -> Vec<f32> {
+    let times = &histories[place].1.times;
+    let mut cursors = vec![0_usize; histories.len()];
+    let (mut all, mut medians) = (Vec::with_capacity(times.len() * metrics), Vec::new());
+    for at in times {
+        let rows: Vec<Option<&[f32]>> = histories
+            .iter()
+            .zip(&mut cursors)
+            .zip(scaled)
+            .map(|(((_, history), cursor), scaled)| {
+                while history.times.get(*cursor).is_some_and(|time| time < at) {
+                    *cursor += 1;
+                }
+                let found = history.times.get(*cursor) == Some(at);
+                found.then(|| &scaled[*cursor * metrics..(*cursor + 1) * metrics])
+            })
+            .collect();
+        peers.medians(place, &rows, &mut medians);
+        all.extend_from_slice(&medians);
+    }
+    all
+}

@@ -1,0 +1,329 @@
+//! The detector of one host: scales what was measured, asks every vote, and makes one score of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Deviation, Direction, Schema, TOP_METRICS,
+    pace::{Lagged, Pace},
+    reference::Reference,
+    scaling::Scaling,
+    season::{PARTS, Season},
+    votes::{
+        Autoregression, Conditional, Expectation, Jump, Moment, Past, Stuck, Windows, distance,
+    },
+};
+
+/// The votes that are weighed against each other, by name.
+pub(crate) const VOTES: [&str; 7] =
+    ["distance", "jump", "loud_jump", "autoregression", "windows", "conditional", "expectation"];
+/// No vote says more than this.
+const LOUDEST: f32 = 12.0;
+/// What a stuck exporter scores: it is no matter of degree.
+const STUCK: f32 = 99.0;
+/// Half-life of a metric's own slow level, and how old it is when it is used, in minutes.
+const LEVEL: f64 = 720.0;
+const LEVEL_LAG: f64 = 60.0;
+/// More missing observations than this, and the last minutes are forgotten.
+const GAP: i64 = 3;
+/// How far an expected band reaches, in usual distances (mean absolute deviations: about 2.4 standard
+/// deviations).
+const BAND: f32 = 3.0;
+
+/// Everything that is known of one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HostDetector {
+    pace: Pace,
+    scalings: Vec<Scaling>,
+    season: Season,
+    level: Lagged,
+    last: Option<i64>,
+    jump: Jump,
+    autoregression: Autoregression,
+    windows: Windows,
+    conditional: Conditional,
+    expectation: Expectation,
+    stuck: Stuck,
+    references: Vec<Reference>,
+}
+
+/// What a host was at one moment, on the scales of its votes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared {
+    raw: Vec<f32>,
+    pub(crate) robust: Vec<f32>,
+    standard: Vec<f32>,
+    season: Vec<f32>,
+    level: Vec<f32>,
+}
+
+/// What the votes said of one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Opinion {
+    /// Surprise of each of [`VOTES`].
+    pub(crate) votes: [f32; VOTES.len()],
+    /// All of them in one number.
+    pub(crate) score: f32,
+    /// Whether the exporter repeats itself.
+    pub(crate) stuck: bool,
+}
+
+/// Weights of the votes, in the order of [`VOTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Weights(pub(crate) [f32; VOTES.len()]);
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self([1.0, 1.0, 1.0, 1.0, 0.5, 2.0, 0.0])
+    }
+}
+
+/// The training data of one host: a row of `schema.len()` values for each moment.
+pub(crate) struct Training<'a> {
+    pub(crate) metrics: usize,
+    pub(crate) times: &'a [i64],
+    pub(crate) rows: &'a [f32],
+    /// The scaled medians of its peers, a row for each moment.
+    pub(crate) peers: &'a [f32],
+    pub(crate) seed: u64,
+}
+
+impl HostDetector {
+    pub(crate) fn fit(training: &Training) -> Self {
+        let metrics = training.metrics;
+        let pace = Pace::of(training.times);
+        let scalings = scalings(training.rows, metrics);
+        let robust = scaled(training.rows, metrics, &scalings);
+        let season = Season::fit(&robust, metrics, training.times);
+        let mut level = Lagged::new(metrics, pace.minutes(LEVEL), pace.minutes(LEVEL_LAG));
+        let count = training.rows.len();
+        let (mut filled, mut standard) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut seasons, mut levels) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (at, raw) in training.times.iter().zip(training.rows.chunks_exact(metrics)) {
+            let prepared = prepare(*at, raw, &scalings, &season, &mut level);
+            filled.extend_from_slice(&prepared.robust);
+            standard.extend_from_slice(&prepared.standard);
+            seasons.extend_from_slice(&prepared.season);
+            levels.extend_from_slice(&prepared.level);
+        }
+        let past = Past {
+            metrics,
+            times: training.times,
+            raw: training.rows,
+            robust: &filled,
+            standard: &standard,
+            season: &seasons,
+            level: &levels,
+            peers: training.peers,
+            skip: (training.times.len() / 4).min(2 * pace.day()),
+        };
+        let mut detector = Self {
+            pace,
+            scalings,
+            season,
+            level,
+            last: None,
+            jump: Jump::fit(&past, pace),
+            autoregression: Autoregression::fit(&past),
+            windows: Windows::fit(&past, training.seed),
+            conditional: Conditional::fit(&past, pace),
+            expectation: Expectation::fit(&past, pace),
+            stuck: Stuck::fit(&past),
+            references: Vec::new(),
+        };
+        detector.learn_references(&past);
+        detector
+    }
+
+    /// Lets the votes speak on the past, to learn what they say on normal days.
+    fn learn_references(&mut self, past: &Past) {
+        let mut series = vec![Vec::with_capacity(past.len()); VOTES.len()];
+        let mut rehearsal = self.clone();
+        for index in 0..past.len() {
+            let votes = rehearsal.ask(&past.moment(index));
+            if index >= past.skip {
+                for (series, vote) in series.iter_mut().zip(votes) {
+                    series.push(vote);
+                }
+            }
+        }
+        let half_a_day = (self.pace.day() / 2).max(1) as u32;
+        self.references = series.iter().map(|series| Reference::fit(series, half_a_day)).collect();
+        // What the surprises have learned by the end of the past goes on; the rest begins warm too.
+        self.jump = rehearsal.jump;
+        self.autoregression = rehearsal.autoregression;
+        self.windows = rehearsal.windows;
+        self.stuck = rehearsal.stuck;
+    }
+
+    /// Scales an observation. Between this and [`HostDetector::judge`] the peers are compared.
+    pub(crate) fn prepare(&mut self, at: i64, raw: &[f32]) -> Prepared {
+        if self.last.is_some_and(|last| at - last > (GAP + 1) * self.pace.milliseconds()) {
+            self.jump.forget();
+            self.autoregression.forget();
+            self.windows.forget();
+        }
+        self.last = Some(at);
+        let prepared = prepare(at, raw, &self.scalings, &self.season, &mut self.level);
+        let measured: Vec<f32> = prepared
+            .robust
+            .iter()
+            .zip(raw)
+            .map(|(robust, raw)| if raw.is_finite() { *robust } else { f32::NAN })
+            .collect();
+        self.season.learn(at, &measured);
+        prepared
+    }
+
+    /// What the votes say of an observation, given the medians of its peers.
+    pub(crate) fn judge(
+        &mut self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        weights: Weights,
+    ) -> Opinion {
+        let moment = moment(at, prepared, peers);
+        let raw = self.ask(&moment);
+        let stuck = self.stuck.judge(&moment);
+        let mut votes = [0.0; VOTES.len()];
+        for ((vote, raw), reference) in votes.iter_mut().zip(raw).zip(&mut self.references) {
+            *vote = reference.judge(raw);
+        }
+        let mut weights = weights.0;
+        weights[5] *= self.conditional.credit();
+        let score = if stuck { STUCK } else { fuse(&votes, &weights) };
+        Opinion { votes, score, stuck }
+    }
+
+    fn ask(&mut self, moment: &Moment) -> [f32; VOTES.len()] {
+        let [jump, loud_jump] = self.jump.judge(moment);
+        let [_, conditional] = self.conditional.judge(moment);
+        [
+            distance(moment),
+            jump,
+            loud_jump,
+            self.autoregression.judge(moment),
+            self.windows.judge(moment),
+            conditional,
+            self.expectation.judge(moment),
+        ]
+    }
+
+    /// The metrics that tell most about this moment, the most telling first.
+    pub(crate) fn explain(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        schema: &Schema,
+        stuck: bool,
+    ) -> Vec<Deviation> {
+        let moment = moment(at, prepared, peers);
+        let mut ranked: Vec<(usize, f32)> = if stuck {
+            self.stuck.stuck_metrics().map(|metric| (metric, 0.0)).collect()
+        } else {
+            (0..self.scalings.len())
+                .filter(|metric| prepared.raw[*metric].is_finite())
+                .map(|metric| (metric, self.telling(&moment, metric)))
+                .collect()
+        };
+        ranked.sort_by(|left, right| right.1.total_cmp(&left.1));
+        ranked.truncate(TOP_METRICS);
+        ranked.iter().map(|(metric, _)| self.deviation(&moment, *metric, schema, stuck)).collect()
+    }
+
+    /// How much a metric tells: how surprising it is, and among equals how far from expected.
+    fn telling(&self, moment: &Moment, metric: usize) -> f32 {
+        let (middle, spread) = self.expectation.expected(moment, metric);
+        let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
+        let surprise =
+            self.conditional.by_metric()[metric].max(self.expectation.by_metric()[metric]);
+        surprise + 0.2 * sigmas.min(30.0)
+    }
+
+    fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {
+        let (middle, spread) = self.expectation.expected(moment, metric);
+        let from_middle = moment.robust[metric] - middle;
+        let scaling = &self.scalings[metric];
+        Deviation {
+            metric: schema.metrics()[metric].clone(),
+            value: f64::from(moment.raw[metric]),
+            expected_low: f64::from(scaling.value_at(middle - BAND * spread)),
+            expected_high: f64::from(scaling.value_at(middle + BAND * spread)),
+            direction: match (stuck, from_middle >= 0.0) {
+                (true, _) => Direction::Stuck,
+                (false, true) => Direction::Up,
+                (false, false) => Direction::Down,
+            },
+            sigmas: f64::from(from_middle.abs() / (1.25 * spread)),
+        }
+    }
+
+    /// Seconds between observations in training.
+    pub(crate) fn step_seconds(&self) -> f64 {
+        self.pace.seconds
+    }
+}
+
+/// Scalings of all metrics of a host.
+pub(crate) fn scalings(rows: &[f32], metrics: usize) -> Vec<Scaling> {
+    (0..metrics)
+        .map(|metric| Scaling::fit(rows.iter().skip(metric).step_by(metrics).copied()))
+        .collect()
+}
+
+/// All rows, robustly scaled; what is missing stays missing.
+pub(crate) fn scaled(rows: &[f32], metrics: usize, scalings: &[Scaling]) -> Vec<f32> {
+    let mut scaled = rows.to_vec();
+    for row in scaled.chunks_exact_mut(metrics) {
+        for (value, scaling) in row.iter_mut().zip(scalings) {
+            *value = scaling.robust(*value);
+        }
+    }
+    scaled
+}
+
+fn prepare(
+    at: i64,
+    raw: &[f32],
+    scalings: &[Scaling],
+    season: &Season,
+    level: &mut Lagged,
+) -> Prepared {
+    let mut prepared = Prepared { raw: raw.to_vec(), ..Prepared::default() };
+    season.at(at, &mut prepared.season);
+    for ((raw, scaling), usual) in raw.iter().zip(scalings).zip(&prepared.season) {
+        let present = raw.is_finite();
+        prepared.robust.push(if present { scaling.robust(*raw) } else { *usual });
+        prepared.standard.push(if present { scaling.standard(*raw) } else { 0.0 });
+    }
+    level.learn(&prepared.robust);
+    prepared.level.extend_from_slice(level.values().unwrap_or(&prepared.robust));
+    prepared
+}
+
+fn moment<'a>(at: i64, prepared: &'a Prepared, peers: &'a [f32]) -> Moment<'a> {
+    Moment {
+        at,
+        raw: &prepared.raw,
+        robust: &prepared.robust,
+        standard: &prepared.standard,
+        season: &prepared.season,
+        level: &prepared.level,
+        peers,
+    }
+}
+
+/// The weighted quadratic mean: one vote that is certain outweighs several that doubt.
+fn fuse(votes: &[f32], weights: &[f32]) -> f32 {
+    let total: f32 = weights.iter().sum();
+    let sum: f32 = votes
+        .iter()
+        .zip(weights)
+        .map(|(vote, weight)| weight * vote.clamp(0.0, LOUDEST).powi(2))
+        .sum();
+    (sum / total.max(1e-6)).sqrt()
+}
+
+/// The parts of a day that profiles know.
+const _: () = assert!(PARTS == 48, "profiles of stored models have 48 parts");

@@ -1,0 +1,117 @@
+//! What a metric usually is at this time of day.
+
+use serde::{Deserialize, Serialize};
+
+use super::numbers::{median, newest_weight};
+
+/// Parts of a day: half hours.
+pub(super) const PARTS: usize = 48;
+const DAY: i64 = 86_400_000;
+/// Days until half of a profile is new.
+const HALF_LIFE: f64 = 4.0;
+/// The farthest one day moves a profile, in robust deviations.
+const FARTHEST: f32 = 4.0;
+
+/// The part of the day at a moment (milliseconds since 1970).
+pub(super) fn part_of_day(at: i64) -> usize {
+    (at.rem_euclid(DAY) * PARTS as i64 / DAY) as usize
+}
+
+/// Profiles of the day for all metrics of a host, in robust scale, that follow slow changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Season {
+    metrics: usize,
+    /// By part of the day, then by metric.
+    profile: Vec<f32>,
+    sum: Vec<f32>,
+    count: Vec<f32>,
+    part: usize,
+}
+
+impl Season {
+    /// Medians by part of the day. `rows` are robustly scaled, one value for each metric.
+    pub(super) fn fit(rows: &[f32], metrics: usize, times: &[i64]) -> Self {
+        let mut by_part = vec![Vec::new(); PARTS];
+        for (index, at) in times.iter().enumerate() {
+            by_part[part_of_day(*at)].push(index);
+        }
+        let everything: Vec<usize> = (0..times.len()).collect();
+        let mut profile = vec![0.0; PARTS * metrics];
+        for (part, indices) in by_part.iter().enumerate() {
+            let indices = if indices.is_empty() { &everything } else { indices };
+            for metric in 0..metrics {
+                let mut values: Vec<f32> = indices
+                    .iter()
+                    .map(|index| rows[index * metrics + metric])
+                    .filter(|value| value.is_finite())
+                    .collect();
+                profile[part * metrics + metric] = median(&mut values);
+            }
+        }
+        let part = times.last().map_or(0, |at| part_of_day(*at));
+        Self { metrics, profile, sum: vec![0.0; metrics], count: vec![0.0; metrics], part }
+    }
+
+    /// The profile at a moment, smoothed over its neighbours, one value for each metric.
+    pub(super) fn at(&self, at: i64, into: &mut Vec<f32>) {
+        let part = part_of_day(at);
+        let row = |part: usize| {
+            let part = part % PARTS;
+            &self.profile[part * self.metrics..(part + 1) * self.metrics]
+        };
+        into.clear();
+        into.extend(
+            row(part + PARTS - 1)
+                .iter()
+                .zip(row(part))
+                .zip(row(part + 1))
+                .map(|((before, now), after)| 0.25 * before + 0.5 * now + 0.25 * after),
+        );
+    }
+
+    /// Learns an observation: at the end of each part of the day the profile moves towards what was
+    /// seen in it.
+    pub(super) fn learn(&mut self, at: i64, row: &[f32]) {
+        let part = part_of_day(at);
+        if part != self.part {
+            let weight = newest_weight(HALF_LIFE);
+            let from = self.part * self.metrics;
+            for (metric, (sum, count)) in self.sum.iter_mut().zip(&mut self.count).enumerate() {
+                if *count > 0.0 {
+                    self.profile[from + metric] += weight * *sum / *count;
+                }
+                (*sum, *count) = (0.0, 0.0);
+            }
+            self.part = part;
+        }
+        let from = part * self.metrics;
+        for (metric, value) in row.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+            self.sum[metric] += (value - self.profile[from + metric]).clamp(-FARTHEST, FARTHEST);
+            self.count[metric] += 1.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nights_are_not_days() {
+        let times: Vec<i64> = (0..4 * 1440).map(|minute| minute * 60_000).collect();
+        let night = |at: &i64| part_of_day(*at) < 12;
+        let rows: Vec<f32> = times.iter().map(|at| if night(at) { 1.0 } else { 5.0 }).collect();
+        let mut season = Season::fit(&rows, 1, &times);
+        let mut profile = Vec::new();
+        season.at(3 * 3_600_000, &mut profile);
+        assert_eq!(profile, [1.0]);
+        season.at(15 * 3_600_000, &mut profile);
+        assert_eq!(profile, [5.0]);
+        // A week of busier nights.
+        for at in (4 * 1440..11 * 1440).map(|minute| minute * 60_000) {
+            season.learn(at, &[if night(&at) { 2.0 } else { 5.0 }]);
+        }
+        season.at(3 * 3_600_000, &mut profile);
+        assert!((1.6..1.8).contains(&profile[0]), "{profile:?}");
+    }
+}

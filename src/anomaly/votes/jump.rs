@@ -1,0 +1,69 @@
+//! Sudden moves: a value against its last few minutes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, Past, Smooth};
+use crate::anomaly::{
+    numbers::mean_of_largest,
+    pace::{Average, Pace},
+    spread::{Spread, mean_distances},
+};
+
+/// Minutes that a value is compared with.
+const RECENT: f64 = 3.0;
+/// No metric jumps farther than this many spreads.
+const FARTHEST: f32 = 30.0;
+/// Metrics that count in the loud half of the vote.
+const LOUDEST: usize = 4;
+/// Observations until half of the vote has faded.
+const FADE: f64 = 2.0;
+
+/// How far metrics jumped: of all, and of the four that jumped farthest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Jump {
+    recent: Average,
+    spread: Spread,
+    all: Smooth,
+    loudest: Smooth,
+}
+
+impl Jump {
+    pub(crate) fn fit(past: &Past, pace: Pace) -> Self {
+        let metrics = past.metrics;
+        let average = Average::new(metrics, pace.minutes(RECENT).max(1.0));
+        let mut recent = average.clone();
+        let mut jumps = past.robust.to_vec();
+        for row in jumps.chunks_exact_mut(metrics) {
+            let now = row.to_vec();
+            for (value, recent) in row.iter_mut().zip(&recent.values) {
+                *value = if recent.is_finite() { *value - recent } else { 0.0 };
+            }
+            recent.learn(&now);
+        }
+        let spread = Spread::new(&mean_distances(&jumps[past.skip * metrics..], metrics), pace);
+        Self { recent: average, spread, all: Smooth::default(), loudest: Smooth::default() }
+    }
+
+    /// The mean jump of all metrics and of the loudest.
+    pub(crate) fn judge(&mut self, moment: &Moment) -> [f32; 2] {
+        let mut jumps: Vec<f32> = moment
+            .robust
+            .iter()
+            .zip(&self.recent.values)
+            .map(|(value, recent)| if recent.is_finite() { value - recent } else { 0.0 })
+            .collect();
+        self.recent.learn(moment.robust);
+        self.spread.scale(moment.at, &mut jumps);
+        for jump in &mut jumps {
+            *jump = jump.min(FARTHEST);
+        }
+        let all = jumps.iter().sum::<f32>() / jumps.len().max(1) as f32;
+        let loudest = mean_of_largest(&jumps, LOUDEST, &mut Vec::new());
+        [self.all.learn(all, FADE), self.loudest.learn(loudest, FADE)]
+    }
+
+    /// After a gap the last minutes are not the last minutes any more.
+    pub(crate) fn forget(&mut self) {
+        self.recent.values.fill(f32::NAN);
+    }
+}
