@@ -44,6 +44,7 @@ fn fresh(app: &App, directory: &std::path::Path, url: &str) -> Bot {
         store: app.store.clone(),
         metrics,
         meters: Meters::new(),
+        recent: smartcloudops::incidents::Recent::default(),
     }))
 }
 

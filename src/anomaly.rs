@@ -7,6 +7,7 @@ pub mod csv;
 pub mod evaluate;
 pub mod exposition;
 pub mod forest;
+pub mod incident;
 pub mod simulate;
 
 mod decision;

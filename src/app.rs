@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
+    incidents::Recent,
     meters::Meters,
     metrics::{Metrics, MetricsError},
     sampling,
@@ -29,6 +30,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What the bot counts about itself.
     pub meters: Meters,
+    /// What was asked of the incidents a moment ago.
+    pub recent: Recent,
 }
 
 /// Why the bot cannot start.
@@ -56,7 +59,15 @@ impl App {
         if let Metrics::Host(host) = &metrics {
             sampling::restore(host, &store, &config.metrics.keep, &clock).await?;
         }
-        Ok(Arc::new(Self { config, zone, clock, store, metrics, meters: Meters::new() }))
+        Ok(Arc::new(Self {
+            config,
+            zone,
+            clock,
+            store,
+            metrics,
+            meters: Meters::new(),
+            recent: Recent::default(),
+        }))
     }
 
     /// The time now, in the people's zone.

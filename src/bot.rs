@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod cards;
+mod incidents;
 pub mod intent;
 pub mod outbox;
 pub mod people;
@@ -20,6 +21,7 @@ use crate::{
     store::{Actor, StoreError},
 };
 use ask::Asking;
+use incidents::Speaking;
 use intent::{Intent, Interpretation, interpret};
 use people::RoleChange::{Grant, Revoke};
 
@@ -232,7 +234,13 @@ impl Bot {
             | Intent::Acknowledge { .. }
             | Intent::Silence { .. }
             | Intent::Resolve { .. }
-            | Intent::Remediate { .. }
+            | Intent::Feedback { .. } => {
+                let name = &event.display_name;
+                let (named, hosts) = (intent.hosts(), asking.hosts.clone());
+                let speaking = Speaking { principal, name, named, hosts };
+                self.about_incidents(&intent, &speaking).await?.into()
+            }
+            Intent::Remediate { .. }
             | Intent::Approve { .. }
             | Intent::Reject { .. }
             | Intent::Approvals {}

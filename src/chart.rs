@@ -1,5 +1,6 @@
 //! Lines over time as a picture for a phone, and as a row of blocks for a line of text. Pure.
 
+mod backdrop;
 mod canvas;
 mod draw;
 mod legend;
@@ -65,6 +66,17 @@ pub struct Threshold {
     pub tone: Tone,
 }
 
+/// What the lines are seen against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backdrop {
+    /// What would be normal: time, least and most.
+    pub band: Vec<(DateTime<Utc>, f64, f64)>,
+    /// The same a day before, moved by a day to where it is drawn.
+    pub day_before: Vec<(DateTime<Utc>, f64)>,
+    /// What is unusual.
+    pub marks: Vec<(DateTime<Utc>, f64)>,
+}
+
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
@@ -84,7 +96,13 @@ pub enum ChartError {
 
 /// The chart as a PNG of [`WIDTH`] × [`HEIGHT`] pixels.
 pub fn png(chart: &Chart) -> Result<Vec<u8>, ChartError> {
-    draw::picture(chart)?.encode()
+    png_against(chart, &Backdrop::default())
+}
+
+/// The same, seen against what is normal: an expected band, the day before, and what is unusual
+/// marked.
+pub fn png_against(chart: &Chart, backdrop: &Backdrop) -> Result<Vec<u8>, ChartError> {
+    draw::picture(chart, backdrop)?.encode()
 }
 
 #[cfg(test)]

@@ -49,8 +49,18 @@ pub struct Config {
     pub store: StoreConfig,
     /// The local HTTP endpoint.
     pub http: HttpConfig,
+    /// Where people are told of incidents.
+    pub alerts: AlertsConfig,
     /// Logs.
     pub log: LogConfig,
+}
+
+/// Where people are told of incidents.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsConfig {
+    /// `console` for the terminal, or `PLATFORM:WORKSPACE:CHANNEL`.
+    pub channels: Vec<String>,
 }
 
 /// How the bot presents itself.
@@ -211,6 +221,14 @@ impl Config {
         }
         if self.log.keep_days == 0 {
             return invalid("`log.keep_days` is 0: keep at least 1 day".into());
+        }
+        for channel in self.alerts.channels.iter().filter(|channel| *channel != "console") {
+            if channel.parse::<chat::UserRef>().is_err() {
+                return invalid(format!(
+                    "`alerts.channels` names `{channel}`: write console, or \
+                     PLATFORM:WORKSPACE:CHANNEL such as slack:T0123:C0456"
+                ));
+            }
         }
         // A bare word that is no level would silence everything but the module of that name.
         let bare = self.log.level.chars().all(|c| c.is_ascii_alphanumeric());

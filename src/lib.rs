@@ -1,7 +1,7 @@
 //! Smart CloudOps AI: a ChatOps bot for cloud operations.
 //!
 //! `docs/ARCHITECTURE.md` is the map. Pure: [`access`], [`anomaly`], [`bot::intent`], [`bot::cards`], [`chart`],
-//! [`mod@format`]. I/O at the edges: [`store`], [`metrics`], [`http`], [`serve`].
+//! [`mod@format`]. I/O at the edges: [`store`], [`metrics`], [`incidents`], [`http`], [`serve`].
 #![cfg_attr(
     test,
     allow(
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod format;
 pub mod http;
+pub mod incidents;
 pub mod meters;
 pub mod metrics;
 pub mod people;

@@ -35,6 +35,8 @@ mod connect;
 mod conversations;
 mod error;
 mod inbox;
+mod incidents;
+mod living;
 mod migrate;
 mod outbox;
 mod people;
@@ -48,7 +50,8 @@ pub use completion::{Completed, Completion};
 pub use conversations::{Speaker, Turn};
 pub use error::{Result, StoreError};
 pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, OVERHEARD, Recorded};
-pub use outbox::{Delivery, DeliveryId, Reply};
+pub use incidents::{Earlier, Votes, Wanted};
+pub use outbox::{Delivery, DeliveryId, How, Reply};
 pub use people::{Change, Person, Subject};
 pub use samples::Sample;
 pub use served::Served;
@@ -142,8 +145,20 @@ impl Store {
         for (statement, before) in [
             ("DELETE FROM turns WHERE at < $1", horizon),
             ("DELETE FROM inbox WHERE state = 'done' AND finished_at < $1", horizon),
-            ("DELETE FROM outbox WHERE state <> 'waiting' AND settled_at < $1", horizon),
+            // The message of what is not over is still needed.
+            (
+                "DELETE FROM outbox WHERE state <> 'waiting' AND settled_at < $1 \
+                 AND (version = 0 OR NOT EXISTS (SELECT 1 FROM incidents \
+                 WHERE incidents.state <> 'resolved' \
+                 AND outbox.dedupe_key LIKE 'incident:' || incidents.number || ':%'))",
+                horizon,
+            ),
             ("DELETE FROM link_codes WHERE expires_at <= $1", now),
+            (
+                "UPDATE incidents SET picture = NULL WHERE picture IS NOT NULL AND resolved_at < $1",
+                horizon,
+            ),
+            ("DELETE FROM silences WHERE ends_at <= $1", horizon),
         ] {
             gone += sqlx::query(statement).bind(before).execute(&mut *tx).await?.rows_affected();
         }
@@ -164,7 +179,7 @@ impl Store {
     }
 
     /// Whether a write whose connection was lost may be tried again, after a breath.
-    async fn again(&self, error: &StoreError) -> bool {
+    pub(crate) async fn again(&self, error: &StoreError) -> bool {
         let again = error.is_connection_lost() && !self.inner.pool.is_closed();
         if again {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -2,12 +2,18 @@
 
 mod forecast;
 mod help;
+pub mod incident;
+mod incidents;
 mod numbers;
 mod people;
 mod status;
 
 pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
+pub(super) use incidents::{
+    anomalies, feedback, incidents, no_incident, not_live, silenced, taken_back, which_incident,
+    worked_on,
+};
 pub(super) use numbers::{
     MetricCard, MissingHost, late_beginning, metric, picture_alt, place, query, thresholds, warned,
 };
@@ -98,14 +104,6 @@ pub fn database_unavailable(error: &StoreError) -> Refusal {
 /// A part of the product that does not exist yet.
 pub(super) fn not_available(intent: &Intent) -> Refusal {
     let (what, meanwhile) = match intent {
-        Intent::Anomalies { .. } => {
-            ("Finding anomalies", "Ask for the numbers themselves, for example `cpu last 24h`.")
-        }
-        Intent::Incidents { .. }
-        | Intent::Incident { .. }
-        | Intent::Acknowledge { .. }
-        | Intent::Silence { .. }
-        | Intent::Resolve { .. } => ("Keeping incidents", "Say `status` to see how the hosts are."),
         Intent::Logs { .. } => ("Reading logs", "Read them on the host itself for now."),
         Intent::Approve { .. } | Intent::Reject { .. } | Intent::Approvals {} => {
             ("Approving actions", "Nothing is waiting for a decision.")

@@ -13,6 +13,7 @@ mod tests;
 mod times;
 mod tokens;
 
+pub use crate::anomaly::incident::{IncidentState, Verdict};
 pub use interpret::interpret;
 
 use serde::{Deserialize, Serialize};
@@ -31,18 +32,6 @@ pub enum Order {
     /// Largest first.
     #[default]
     Desc,
-}
-
-/// What people work on, by state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IncidentState {
-    /// Nobody took it yet.
-    Open,
-    /// Somebody works on it.
-    Acknowledged,
-    /// Over.
-    Resolved,
 }
 
 /// Everything a person can want from the bot, with its arguments.
@@ -151,6 +140,18 @@ pub enum Intent {
         /// Or its hosts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hosts: Vec<String>,
+        /// What fixed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Say what they think of an incident.
+    Feedback {
+        /// What; absent takes it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+        /// Of which incident; absent is the one they spoke of last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
     },
     /// Change something.
     Remediate {
@@ -298,6 +299,7 @@ impl Intent {
             Self::Acknowledge { .. } => "acknowledge",
             Self::Silence { .. } => "silence",
             Self::Resolve { .. } => "resolve",
+            Self::Feedback { .. } => "feedback",
             Self::Remediate { .. } => "remediate",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
@@ -330,14 +332,26 @@ impl Intent {
             | Self::Approvals {}
             | Self::Executions { .. }
             | Self::Runbooks {} => Permission::Ask,
-            Self::Acknowledge { .. } | Self::Silence { .. } | Self::Resolve { .. } => {
-                Permission::ManageIncidents
-            }
+            Self::Acknowledge { .. }
+            | Self::Silence { .. }
+            | Self::Resolve { .. }
+            | Self::Feedback { .. } => Permission::ManageIncidents,
             Self::Logs { .. } => Permission::ReadLogs,
             Self::Query { .. } => Permission::RawQuery,
             Self::Remediate { .. } => Permission::RequestAction,
             Self::Approve { .. } | Self::Reject { .. } => Permission::ApproveAction(Risk::Low),
             Self::Grant { .. } | Self::Revoke { .. } => Permission::ManageAccess,
+        }
+    }
+
+    /// Whether an incident decides where it takes place, and so who may say it.
+    pub fn is_about_an_incident(&self) -> bool {
+        match self {
+            Self::Incident { .. } | Self::Feedback { .. } => true,
+            Self::Acknowledge { id, .. } | Self::Silence { id, .. } | Self::Resolve { id, .. } => {
+                id.is_some() && self.hosts().is_empty()
+            }
+            _ => false,
         }
     }
 
@@ -356,6 +370,7 @@ impl Intent {
             | Self::Executions { hosts, .. }
             | Self::Logs { hosts, .. } => hosts,
             Self::Incident { .. }
+            | Self::Feedback { .. }
             | Self::Approve { .. }
             | Self::Reject { .. }
             | Self::Approvals {}

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat::{ChatAdapter, ChatError, DedupeKey};
+use chat::{ChatAdapter, ChatError, DedupeKey, MessageRef};
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    store::{Delivery, Served, StoreError},
+    store::{Delivery, How, Served, StoreError},
 };
 
 /// How often the queue is looked at when nobody says that something was put in.
@@ -48,10 +48,13 @@ impl Outbox {
         let adapter =
             self.adapters.iter().find(|adapter| served(&***adapter).covers(&reply.conversation));
         let (label, noted) = if let Some(adapter) = adapter {
-            let card = reply.card.clone().fit(&adapter.capabilities());
-            let key = DedupeKey(reply.key.clone());
-            match adapter.post(&reply.conversation, &card, &key).await {
-                Ok(message) => ("posted", self.app.store.delivered(&delivery.id, &message).await),
+            match show(&**adapter, delivery).await {
+                Ok(Shown::As(message)) => {
+                    ("posted", self.app.store.delivered(delivery, &message).await)
+                }
+                Ok(Shown::Nowhere(reason)) => {
+                    ("left_out", self.app.store.failed(&delivery.id, None, reason).await)
+                }
                 Err(error) => self.not_posted(delivery, &error).await,
             }
         } else {
@@ -118,6 +121,47 @@ impl Outbox {
 
 fn served(adapter: &dyn ChatAdapter) -> Served {
     Served { platform: adapter.platform(), workspace: adapter.workspace().map(ToOwned::to_owned) }
+}
+
+/// What became of something to show.
+enum Shown {
+    /// It is this message.
+    As(MessageRef),
+    /// This platform has no place for it.
+    Nowhere(&'static str),
+}
+
+/// Posts a message, or edits the one that shows an older card.
+async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, ChatError> {
+    let reply = &delivery.reply;
+    let can = adapter.capabilities();
+    let card = reply.card.clone().fit(&can);
+    let key = DedupeKey(reply.key.clone());
+    let message = match &delivery.how {
+        How::Once => adapter.post(&reply.conversation, &card, &key).await?,
+        How::Under(root) if can.threads => {
+            adapter.post(&adapter.thread_of(root), &card, &key).await?
+        }
+        How::Under(_) => return Ok(Shown::Nowhere("the platform has no threads")),
+        How::Living { shown: None, .. } => {
+            let message = adapter.post(&reply.conversation, &card, &key).await?;
+            // An earlier attempt may have got through, with an older card.
+            if delivery.attempt > 1 && can.edits {
+                adapter.edit(&message, &card).await?;
+            }
+            message
+        }
+        How::Living { shown: Some(message), .. } if can.edits => {
+            adapter.edit(message, &card).await?;
+            message.clone()
+        }
+        How::Living { shown: Some(_), news: true, version } => {
+            let key = DedupeKey(format!("{}#{version}", reply.key));
+            adapter.post(&reply.conversation, &card, &key).await?
+        }
+        How::Living { shown: Some(message), news: false, .. } => message.clone(),
+    };
+    Ok(Shown::As(message))
 }
 
 /// How long to wait before the next attempt; `None` when another one cannot help.

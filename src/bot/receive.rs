@@ -204,6 +204,10 @@ impl Receiver {
                 for delivery in &deliveries {
                     self.outbox.post(delivery).await;
                 }
+                // Messages of incidents may have changed with it.
+                if reply.intent.permission() == Permission::ManageIncidents {
+                    self.outbox.wake();
+                }
                 true
             }
             Ok(Completed::BySomeoneElse) => true,

@@ -25,6 +25,13 @@ pub(crate) fn permitted(
     if everywhere.is_ok() {
         return Ok((!named.is_empty()).then(|| named.to_vec()));
     }
+    // Where it is decides, and the handler looks.
+    if intent.is_about_an_incident()
+        && permission != Permission::Ask
+        && principal.best_role() >= permission.least_role()
+    {
+        return Ok(None);
+    }
     let environment = |host: &str| fleet.find(host).and_then(|host| host.environment.as_deref());
     if !named.is_empty() {
         for host in named {

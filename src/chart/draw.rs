@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Chart, ChartError, Line, MAX_LINES,
+    Backdrop, Chart, ChartError, Line, MAX_LINES, backdrop,
     canvas::{Area, BOTTOM, Canvas, Colour, Place, RIGHT},
     legend, lines,
     text::Face,
@@ -50,7 +50,7 @@ pub(super) struct Drawn<'a> {
     pub colour: Colour,
 }
 
-pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
+pub(super) fn picture(chart: &Chart, behind: &Backdrop) -> Result<Canvas, ChartError> {
     let mut canvas = Canvas::new(BACKGROUND);
     let from = chart.from.min(chart.to);
     let to = chart.to.max(from + TimeDelta::seconds(1));
@@ -68,6 +68,7 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
         let more = chart.lines.len() - MAX_LINES;
         let _ = write!(stretch, " · first {MAX_LINES}, +{more} more");
     }
+    stretch.push_str(&backdrop::legend(behind));
     canvas.write(&stretch, (MARGIN, STRETCH_BASE), LABEL, SOFT_INK)?;
     let stretch_end = MARGIN + LABEL.width(&stretch)?;
 
@@ -75,11 +76,14 @@ pub(super) fn picture(chart: &Chart) -> Result<Canvas, ChartError> {
     if values.clone().next().is_none() {
         return no_data(canvas);
     }
+    let values = values.chain(backdrop::values(behind));
     let axis = ValueAxis::new(values, chart.thresholds.iter().map(|t| t.value), chart.unit);
     let legend_top = legend::write(&mut canvas, chart, &drawn)?;
     let plot = frame(&mut canvas, &axis, legend_top - 50)?;
     time_marks(&mut canvas, chart, plot, (from, to))?;
+    backdrop::behind(&mut canvas, behind, &axis, plot, (from, to));
     paths(&mut canvas, &drawn, &axis, plot, (from, to));
+    backdrop::marks(&mut canvas, behind, &axis, plot, (from, to));
     thresholds::mark(&mut canvas, chart, &axis, plot, stretch_end)?;
     Ok(canvas)
 }
@@ -143,14 +147,8 @@ fn paths(
     let room = Area { left: plot.left - 2, right: plot.right + 6, bottom: plot.bottom + 3, ..plot };
     for d in drawn.iter().rev() {
         for piece in &d.pieces {
-            let path: Vec<Place> = piece
-                .iter()
-                .map(|(at, value)| {
-                    let share = axis.share(*value).clamp(-1.0, 2.0);
-                    let y = f64::from(plot.bottom) - share * plot.height();
-                    (column(plot, *at, stretch), y as f32)
-                })
-                .collect();
+            let path: Vec<Place> =
+                piece.iter().map(|point| place(*point, axis, plot, stretch)).collect();
             let path = lines::thin(&path);
             if drawn.len() == 1 {
                 canvas.shade(&path, d.colour, 34, plot);
@@ -158,6 +156,18 @@ fn paths(
             canvas.stroke(&path, LINE_WIDTH, d.colour, room);
         }
     }
+}
+
+/// Where a value at a moment is.
+pub(super) fn place(
+    (at, value): (DateTime<Utc>, f64),
+    axis: &ValueAxis,
+    plot: Area,
+    stretch: (DateTime<Utc>, DateTime<Utc>),
+) -> Place {
+    let share = axis.share(value).clamp(-1.0, 2.0);
+    let y = f64::from(plot.bottom) - share * plot.height();
+    (column(plot, at, stretch), y as f32)
 }
 
 pub(super) fn row(plot: Area, share: f64) -> i32 {

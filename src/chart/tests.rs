@@ -141,3 +141,36 @@ proptest! {
             prop_assert!(png(&chart).is_ok());
     }
 }
+
+#[test]
+fn what_is_normal_is_behind_the_line_and_what_is_not_is_marked() {
+    let to = at("2025-11-05T11:03:00Z");
+    let minute = |n: i64| to - TimeDelta::minutes(n);
+    let wave = |n: i64| 22.0 + 8.0 * (n as f64 / 25.0).sin() + (n * 7919 % 100) as f64 / 25.0;
+    let value = |n: i64| if n < 40 { 92.0 + (n * 31 % 10) as f64 } else { wave(n) };
+    let points: Vec<_> = (0..360).rev().map(|n| (minute(n), value(n))).collect();
+    let chart = Chart {
+        title: "#7 CPU of web-1".to_owned(),
+        unit: Unit::Percent,
+        lines: vec![Line { label: "web-1".to_owned(), points: points.clone() }],
+        thresholds: vec![],
+        from: minute(360),
+        to,
+        zone: chrono_tz::Europe::Berlin,
+    };
+    let backdrop = Backdrop {
+        band: vec![(minute(360), 12.0, 35.0), (to, 12.0, 35.0)],
+        day_before: (0..360).rev().map(|n| (minute(n), wave(n + 9))).collect(),
+        marks: points.iter().copied().filter(|(_, value)| *value > 50.0).collect(),
+    };
+    let plain = png(&chart).unwrap();
+    let full = png_against(&chart, &backdrop).unwrap();
+    assert_eq!(plain, png_against(&chart, &Backdrop::default()).unwrap());
+    assert_ne!(plain, full);
+    let strange = Backdrop {
+        band: vec![(to, f64::NAN, f64::INFINITY), (minute(5), 9.0, 1.0)],
+        day_before: vec![(to, f64::NAN)],
+        marks: vec![(to, f64::INFINITY), (minute(9999), 1.0)],
+    };
+    png_against(&chart, &strange).unwrap();
+}

@@ -16,6 +16,11 @@ use super::{
 /// reply falls due again.
 const LEASE: Duration = Duration::from_mins(1);
 const MAX_REASON: usize = 500;
+/// The message that a line goes under.
+const ROOT: &str = "(SELECT root.message FROM outbox root WHERE root.dedupe_key = outbox.under)";
+/// A line waits for the message that it goes under.
+const ROOTED: &str = "(under IS NULL OR EXISTS (SELECT 1 FROM outbox root \
+     WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL))";
 
 /// Something to post.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +54,27 @@ pub struct Delivery {
     pub attempt: u32,
     /// When it was saved.
     pub since: DateTime<Utc>,
+    /// Whether it is posted once, or kept up to date.
+    pub how: How,
+}
+
+/// What posting something means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum How {
+    /// A message that stays as it is.
+    Once,
+    /// The newest card of a living message.
+    Living {
+        /// Which card this is.
+        version: i64,
+        /// Whether the state changed since the card that is shown: worth a new message where
+        /// messages cannot be changed.
+        news: bool,
+        /// The message that shows an older card.
+        shown: Option<MessageRef>,
+    },
+    /// A line in the thread of this message.
+    Under(MessageRef),
 }
 
 impl Store {
@@ -75,7 +101,7 @@ impl Store {
     }
 
     fn delivery(&self, reply: Reply, since: DateTime<Utc>) -> Delivery {
-        Delivery { id: DeliveryId(self.new_id()), reply, attempt: 1, since }
+        Delivery { id: DeliveryId(self.new_id()), reply, attempt: 1, since, how: How::Once }
     }
 
     /// Claims the replies that are due on the platforms this process serves, oldest first. Each is
@@ -94,9 +120,10 @@ impl Store {
         let mut claim = sqlx::query(AssertSqlSafe(format!(
             "UPDATE outbox SET due_at = $1, attempts = attempts + 1 \
              WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
-               SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) \
+               SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) AND {ROOTED} \
                ORDER BY due_at, id LIMIT $3) \
-             RETURNING id, dedupe_key, conversation, card, pictures, attempts, created_at",
+             RETURNING id, dedupe_key, conversation, card, pictures, attempts, created_at, \
+             version, shown, news, message, {ROOT} AS root",
             ours.sql
         )))
         .bind(millis(now + LEASE))
@@ -119,7 +146,8 @@ impl Store {
         }
         let ours = conversations(served, "conversation", 2);
         let mut look = sqlx::query(AssertSqlSafe(format!(
-            "SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 AND ({}) LIMIT 1",
+            "SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 AND ({}) AND {ROOTED} \
+             LIMIT 1",
             ours.sql
         )))
         .bind(millis(now));
@@ -153,25 +181,34 @@ impl Store {
         Ok(())
     }
 
-    /// The platform has it, as this message.
-    pub async fn delivered(&self, id: &DeliveryId, message: &MessageRef) -> Result<()> {
+    /// The platform has it, as this message. A living message whose card was replaced meanwhile
+    /// stays in the queue.
+    pub async fn delivered(&self, delivery: &Delivery, message: &MessageRef) -> Result<()> {
         let message = to_json(message)?;
+        let version = match delivery.how {
+            How::Living { version, .. } => version,
+            How::Once | How::Under(_) => 0,
+        };
         safely!(self, async {
             let _turn = self.turn().await?;
             sqlx::query(
-                "UPDATE outbox SET state = 'delivered', message = $1, settled_at = $2, \
-                 reason = NULL, pictures = '[]' WHERE id = $3 AND state = 'waiting'",
+                "UPDATE outbox SET state = CASE WHEN version = $2 THEN 'delivered' ELSE state END, \
+                 pictures = CASE WHEN version = $2 THEN '[]' ELSE pictures END, \
+                 due_at = $3, settled_at = $3, attempts = 0, shown = $2, message = $1, \
+                 reason = NULL WHERE id = $4 AND state = 'waiting' AND shown <= $2",
             )
             .bind(&*message)
+            .bind(version)
             .bind(millis(self.now()))
-            .bind(&*id.0)
+            .bind(&*delivery.id.0)
             .execute(&self.inner.pool)
             .await?;
             Ok(())
         })
     }
 
-    /// The platform did not take it: try again at this moment, or with `None` never.
+    /// The platform did not take it: try again at this moment, or with `None` never. What was to go
+    /// under it has no place then either.
     pub async fn failed(
         &self,
         id: &DeliveryId,
@@ -195,6 +232,18 @@ impl Store {
             .bind(&*id.0)
             .execute(&self.inner.pool)
             .await?;
+            if retry_at.is_none() {
+                sqlx::query(
+                    "UPDATE outbox SET state = 'abandoned', settled_at = $1, \
+                     reason = 'there is no message to put it under' \
+                     WHERE state = 'waiting' AND under IN (\
+                       SELECT dedupe_key FROM outbox WHERE id = $2 AND message IS NULL)",
+                )
+                .bind(settled)
+                .bind(&*id.0)
+                .execute(&self.inner.pool)
+                .await?;
+            }
             Ok(())
         })
     }
@@ -210,20 +259,26 @@ impl Store {
     }
 }
 
+/// A card without the bytes of its pictures, and those: they go when the reply is delivered, the
+/// card stays.
+pub(super) fn apart(card: &Card) -> (Card, Vec<String>) {
+    let pictures = card.blocks.iter().filter_map(picture).collect();
+    let mut card = card.clone();
+    for block in &mut card.blocks {
+        if let Block::Image(image) = block {
+            image.png.clear();
+        }
+    }
+    (card, pictures)
+}
+
 async fn insert(
     tx: &mut AnyConnection,
     delivery: &Delivery,
     due_at: DateTime<Utc>,
     attempts: i64,
 ) -> Result<bool> {
-    let pictures: Vec<String> = delivery.reply.card.blocks.iter().filter_map(picture).collect();
-    // Once, and apart: they go when the reply is delivered, the card stays.
-    let mut card = delivery.reply.card.clone();
-    for block in &mut card.blocks {
-        if let Block::Image(image) = block {
-            image.png.clear();
-        }
-    }
+    let (card, pictures) = apart(&delivery.reply.card);
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedupe_key, conversation, card, pictures, state, attempts, \
          due_at, created_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8) \
@@ -270,5 +325,23 @@ fn read(row: &AnyRow) -> Result<Delivery> {
         },
         attempt: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         since: moment(row.try_get("created_at")?)?,
+        how: how(row)?,
     })
+}
+
+fn how(row: &AnyRow) -> Result<How> {
+    let message = |column: &str| {
+        row.try_get::<Option<String>, _>(column)?
+            .map(|text| from_json::<MessageRef>("a posted message", &text))
+            .transpose()
+    };
+    let version: i64 = row.try_get("version")?;
+    if let Some(root) = message("root")? {
+        return Ok(How::Under(root));
+    }
+    if version == 0 {
+        return Ok(How::Once);
+    }
+    let news = row.try_get::<i64, _>("news")? > row.try_get::<i64, _>("shown")?;
+    Ok(How::Living { version, news, shown: message("message")? })
 }

@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// Starts a transaction that sees one moment of the database and changes nothing.
-    pub(super) async fn begin_read(&self) -> Result<WriteTx> {
+    pub(crate) async fn begin_read(&self) -> Result<WriteTx> {
         let mut tx = WriteTx { connection: Some(self.inner.pool.acquire().await?), _turn: None };
         tx.execute(match self.inner.backend {
             Backend::Sqlite => "BEGIN",

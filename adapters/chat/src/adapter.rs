@@ -147,6 +147,14 @@ pub trait ChatAdapter: Send + Sync {
         key: &DedupeKey,
     ) -> Result<MessageRef, ChatError>;
 
+    /// The thread under a posted message, where [`Capabilities::threads`] says that there are any.
+    /// A message that is in a thread belongs to that one; threads have no threads.
+    fn thread_of(&self, message: &MessageRef) -> Conversation {
+        let conversation = message.conversation.clone();
+        let thread = conversation.thread.clone().or_else(|| Some(message.message.clone()));
+        Conversation { thread, ..conversation }
+    }
+
     /// Replaces a posted card.
     async fn edit(&self, _message: &MessageRef, _card: &Card) -> Result<(), ChatError> {
         Err(self.unsupported("edit a message"))

@@ -212,6 +212,13 @@ pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &
     let message = adapter.post(to, &card, &key).await.expect("post");
     assert_eq!(message.conversation.channel, to.channel);
     supported(can.edits, adapter.edit(&message, &Card::titled("second")).await);
+    if can.threads {
+        let thread = adapter.thread_of(&message);
+        assert_eq!((&thread.channel, thread.thread.is_some()), (&to.channel, true));
+        let key = DedupeKey("conformance-line".into());
+        let line = adapter.post(&thread, &Card::titled("a line"), &key).await.expect("a line");
+        assert_eq!(adapter.thread_of(&line), thread, "threads have no threads");
+    }
     supported(can.reactions, adapter.react(&message, Reaction::Seen).await);
     supported(can.private, adapter.whisper(person, to, &card).await);
 }

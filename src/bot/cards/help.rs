@@ -21,13 +21,15 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
             "top 3 hosts by disk",
             "when is web-1's disk full?",
             "max load since this morning",
+            "what's broken?",
+            "anomalies last 3",
         ],
     ),
     (Permission::RawQuery, "Ask in PromQL", &["query sum by (job) (up{job=\"node\"})"]),
     (
         Permission::ManageIncidents,
         "Work on incidents",
-        &["incidents open", "acknowledge 12", "silence web-1 cpu 2h"],
+        &["ack 12", "silence web-1 cpu 2h", "resolve 12 restarted nginx", "false alarm 12"],
     ),
     (Permission::ReadLogs, "Read logs", &["logs web-1 nginx 50 lines"]),
     (
@@ -48,12 +50,8 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
 ];
 
 /// Features whose words are understood, but which this version does not have.
-const LATER: [Permission; 4] = [
-    Permission::ManageIncidents,
-    Permission::ReadLogs,
-    Permission::RequestAction,
-    Permission::ApproveAction(Risk::Low),
-];
+const LATER: [Permission; 3] =
+    [Permission::ReadLogs, Permission::RequestAction, Permission::ApproveAction(Risk::Low)];
 
 /// Everything this role may say, with examples that name real hosts.
 pub fn help(role: Role, fleet: &Fleet) -> Card {

@@ -69,6 +69,7 @@ pub(super) fn read(verb: Verb, mut request: Request<'_, '_>) -> Parsed {
         Verb::Revoke => request.access(false),
         Verb::Acknowledge => request.incident(Work::Acknowledge),
         Verb::Resolve => request.incident(Work::Resolve),
+        Verb::Feedback(verdict) => request.feedback(verdict),
         Verb::Silence => request.silence(),
     }
 }
@@ -87,6 +88,7 @@ pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> 
         }
         Verb::Acknowledge | Verb::Resolve => (&WHERE, &["incident"]),
         Verb::Silence => (&WHERE, &["incident", "metric", "window"]),
+        Verb::Feedback(_) => (&[], &["incident"]),
     };
     let all: Vec<&str> = places.iter().chain(own).copied().collect();
     if let Some(key) = options.other_than(&all) {
@@ -99,6 +101,9 @@ pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> 
 
 /// Where the reason begins, for the verbs that take one.
 pub(super) fn reason_at(verb: Verb, tokens: &[Token<'_>], rest: usize) -> Option<usize> {
+    if verb == Verb::Resolve {
+        return note_at(tokens, rest);
+    }
     if !matches!(verb, Verb::Approve | Verb::Reject) {
         return None;
     }
@@ -106,6 +111,19 @@ pub(super) fn reason_at(verb: Verb, tokens: &[Token<'_>], rest: usize) -> Option
         token.text.starts_with("reason=") || matches!(token.text, "--reason" | "-reason")
     });
     written.or_else(|| code_at(tokens.get(rest..)?).map(|(at, _)| rest + at)).map(|at| at + 1)
+}
+
+/// Where the words begin that say what fixed an incident: after its number, when there are any
+/// that are more than courtesy.
+pub(super) fn note_at(tokens: &[Token<'_>], rest: usize) -> Option<usize> {
+    let noun = tokens.get(rest).is_some_and(|token| token.word == Some(Word::Incident));
+    let at = rest + usize::from(noun);
+    let id = tokens.get(at)?;
+    let after = tokens.get(at + 1..)?;
+    // "mark 7 as done" is no note, and an option is none either.
+    let first = after.first().is_some_and(|it| it.text != "as" && !it.text.starts_with('-'));
+    let says = after.iter().any(|token| !token.used && !is_empty(token));
+    (is_id(id.text, true) && first && says).then_some(at + 1)
 }
 
 impl Request<'_, '_> {

@@ -4,7 +4,7 @@
 use chat::{Inbound, Origin};
 
 use super::{
-    hosts,
+    Verdict, command, hosts,
     lexicon::Word,
     tokens::{Marks, Text, Token},
 };
@@ -42,6 +42,8 @@ pub(super) enum Verb {
     Silence,
     /// Close an incident.
     Resolve,
+    /// Say what they think of an incident, or take it back.
+    Feedback(Option<Verdict>),
 }
 
 /// Where a request begins.
@@ -79,6 +81,13 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
             (Verb::Acknowledge, 2)
         }
+        ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Expected)), 1),
+        ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Useful)), 1),
+        ("false", "alarm") if names_incident(next(2)) => {
+            (Verb::Feedback(Some(Verdict::FalseAlarm)), 2)
+        }
+        ("undo", "feedback" | "vote") => (Verb::Feedback(None), 2),
+        ("undo", id) if id.is_empty() || names_incident(id) => (Verb::Feedback(None), 1),
         ("shut" | "power" | "turn", "down" | "off") => (Verb::Stop, 2),
         ("power" | "turn", "on") | ("start" | "boot", "up") => (Verb::Start, 2),
         ("power", "cycle") => (Verb::Reboot, 2),
@@ -95,6 +104,10 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
     };
     let strong = is_strong(token.text) || token.text == "remediate" || verb == Verb::Reboot;
     Some(Opening { verb, rest: at + words, corrected: None, strong, polite })
+}
+
+fn names_incident(text: &str) -> bool {
+    text == "incident" || command::is_id(text, true)
 }
 
 /// After "remediate": the action, alone or as an option, and how many words name it.
@@ -329,10 +342,13 @@ pub(super) fn objection(
         return Some("it goes on like a sentence; say no more than the code and a reason");
     }
     // Rejecting changes nothing, so its reason may say anything.
-    let read = if opening.verb == Verb::Reject {
-        reason.map_or(rest, |reason| tokens.get(opening.rest..reason).unwrap_or_default())
-    } else {
-        rest
+    let read = match (opening.verb, reason) {
+        (Verb::Reject, Some(reason)) => tokens.get(opening.rest..reason).unwrap_or_default(),
+        // What fixed it is told in any words; "resolve 7 when …" begins otherwise.
+        (Verb::Resolve, Some(reason)) => {
+            tokens.get(opening.rest..=reason.min(tokens.len() - 1)).unwrap_or_default()
+        }
+        _ => rest,
     };
     let joined = rest.windows(2).any(|pair| {
         let joins = pair[0].word == Some(Word::And) || pair[0].text == "then" || pair[0].comma;

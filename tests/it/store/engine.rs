@@ -26,6 +26,11 @@ async fn several_bots_that_start_at_once_make_one_schema() {
             "audit",
             "audit_head",
             "samples",
+            "anomalies",
+            "feedback",
+            "silences",
+            "incidents",
+            "incident_head",
         ] {
             database.meddle(&format!("DROP TABLE {table}")).await;
         }
@@ -57,7 +62,7 @@ async fn start_together(url: &str) {
 async fn without_tables_every_word_says_what_to_run() {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&sqlite_url(&folder), Clock::system()).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap().len(), 4);
+    assert_eq!(store.pending_migrations().await.unwrap().len(), 5);
     let error = store.record(&said("Ev1", "cpu?")).await.unwrap_err();
     assert!(error.to_string().contains("smartcloudops migrate"), "{error}");
 }

@@ -46,7 +46,7 @@ async fn an_answer_is_posted_by_whoever_saved_it_and_after_a_crash_by_somebody_e
         assert_eq!(theirs[0].attempt, 2);
         assert!(database.store.due(&slack(), now(), 10).await.unwrap().is_empty());
 
-        neighbour.delivered(&theirs[0].id, &posted("m7")).await.unwrap();
+        neighbour.delivered(&theirs[0], &posted("m7")).await.unwrap();
         database.clock.advance(TimeDelta::days(1));
         assert!(database.store.due(&slack(), now(), 10).await.unwrap().is_empty());
         assert_eq!(database.store.posted("Ev1/answer").await.unwrap(), Some(posted("m7")));

@@ -56,7 +56,7 @@ impl<'a> Room<'a> {
     pub async fn open(database: &'a Database, prometheus: &str) -> Room<'a> {
         let text = format!(
             "[bot]\ntimezone = \"UTC\"\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
-             \"{prometheus}\"\ntimeout = \"10s\"\n",
+             \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n",
             database.url
         );
         let config = Config::parse(&text).unwrap();
@@ -242,6 +242,12 @@ impl ChatAdapter for Slack {
         }
         self.attempts.send_modify(|tried| tried.push(key.0.clone()));
         posted
+    }
+
+    async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
+        let edited = self.fake.edit(message, card).await;
+        self.attempts.send_modify(|tried| tried.push(format!("edit {}", message.message)));
+        edited
     }
 }
 

@@ -1,8 +1,8 @@
 //! Work on incidents: take them, close them, silence what raised them.
 
 use super::{
-    super::{Intent, lexicon::Word, times},
-    Parsed, Request, signal, wanted,
+    super::{Intent, Verdict, hosts::Hosts, lexicon::Word, times},
+    Parsed, Request, id, note_at, signal, wanted,
 };
 
 /// What is done with an incident.
@@ -15,7 +15,26 @@ pub(super) enum Work {
 }
 
 impl Request<'_, '_> {
+    /// What somebody thinks of an incident, and of nothing else.
+    pub(super) fn feedback(&mut self, verdict: Option<Verdict>) -> Parsed {
+        let id = self.incident_id(true);
+        // "Expected 7 hosts" is talk.
+        let hosts = self.tokens.iter().any(|token| matches!(token.word, Some(Word::Host(_))));
+        if hosts || !self.nothing_left(|token| token.word == Some(Word::Incident)) {
+            return Parsed::Other;
+        }
+        wanted(Intent::Feedback { verdict, id }, Hosts::default(), None)
+    }
+
     pub(super) fn incident(&mut self, work: Work) -> Parsed {
+        if work == Work::Resolve
+            && let Some(at) = note_at(self.tokens, 0)
+            && let Some(number) = self.tokens.get(at - 1)
+        {
+            let (id, note) = (id(number.raw), self.note_after(number.end));
+            let intent = Intent::Resolve { id: Some(id), hosts: Vec::new(), note };
+            return wanted(intent, Hosts::default(), None);
+        }
         let id = self.incident_id(true);
         let hosts = self.hosts();
         let left = self.nothing_left(|token| {
@@ -41,9 +60,21 @@ impl Request<'_, '_> {
         let names = hosts.names.clone();
         let intent = match work {
             Work::Acknowledge => Intent::Acknowledge { id, hosts: names },
-            Work::Resolve => Intent::Resolve { id, hosts: names },
+            Work::Resolve => Intent::Resolve { id, hosts: names, note: None },
         };
         wanted(intent, hosts, usage)
+    }
+
+    /// What was written after this place of the text.
+    fn note_after(&self, end: usize) -> Option<String> {
+        let text = self.text.folded().get(end..)?;
+        let text = text
+            .trim_start_matches(|c: char| {
+                c.is_whitespace() || matches!(c, ',' | ';' | ':' | '-' | '.' | '`')
+            })
+            .trim()
+            .trim_matches('"');
+        (!text.is_empty()).then(|| text.chars().take(500).collect())
     }
 
     pub(super) fn silence(&mut self) -> Parsed {

@@ -171,8 +171,12 @@ impl Question<'_, '_> {
                     || matches!(self.tokens[at - 1].text, "number" | "id" | "alert")
                         && at > 1
                         && self.tokens[at - 2].word == Some(Word::Incident));
-            let is =
-                hosts::is_incident_id(token.text) || after_noun && command::is_id(token.text, true);
+            let hash = token.text.strip_prefix('#').is_some_and(|number| {
+                (1..=9).contains(&number.len()) && number.bytes().all(|it| it.is_ascii_digit())
+            });
+            let is = hash
+                || hosts::is_incident_id(token.text)
+                || after_noun && command::is_id(token.text, true);
             (is && !token.used).then(|| command::id(token.raw))
         })
     }

@@ -1,0 +1,303 @@
+//! One incident as people see it: the card that lives as long as the incident, and its history.
+
+use std::collections::BTreeSet;
+
+use chat::{Block, Card, Image, Table, Tone};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    anomaly::{
+        Anomaly, Deviation, Direction,
+        incident::{ChangeKind, Incident, IncidentState, Severity, metric_base},
+    },
+    format,
+    metrics::{Signal, Unit},
+    store::Earlier,
+};
+
+/// Hosts named on a card.
+const NAMED: usize = 10;
+/// The longest title, as phones and headers show it.
+const TITLE: usize = 150;
+/// The longest name or note shown, in characters.
+const WORD: usize = 80;
+const NOTE: usize = 300;
+
+/// What a card is made of besides the incident.
+#[derive(Clone, Debug)]
+pub struct Around {
+    /// What was like it before.
+    pub earlier: Earlier,
+    /// Until when it is not to be heard.
+    pub silenced_until: Option<DateTime<Utc>>,
+    /// When the card is made.
+    pub now: DateTime<Utc>,
+    /// The people's zone.
+    pub zone: Tz,
+    /// Its first metric against what is normal, as a PNG.
+    pub picture: Option<Vec<u8>>,
+}
+
+/// An incident in full, with what can be done about it.
+pub fn incident(incident: &Incident, around: &Around) -> Card {
+    let card = Card::titled(short(&title(incident, around.now, around.zone), TITLE))
+        .tone(tone(incident, around))
+        .with(Block::Fields(facts(incident, around)));
+    let card = match incident.lead().filter(|lead| !lead.metrics.is_empty()) {
+        Some(lead) => card.with(Block::Table(metrics(lead))),
+        None => card,
+    };
+    let mut card = card;
+    for note in incident.notes.iter().rev().take(3).rev() {
+        card =
+            card.line(format!("{}: {}", short(&note.signature.by, WORD), short(&note.text, NOTE)));
+    }
+    if let Some(png) = &around.picture {
+        let alt = incident.lead().and_then(|lead| Some((lead, lead.metrics.first()?)));
+        let alt = alt.map_or_else(String::new, |(lead, first)| {
+            let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
+            format!("{metric} of {host} over 6 hours, against what is normal and the day before")
+        });
+        let name = format!("incident-{}.png", incident.number);
+        card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
+    }
+    buttons(card, incident)
+}
+
+/// One line that stands alone at three in the morning:
+/// `#7 CPU 97 % on web-1 (normal 12–35 %) since 03:12`.
+pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
+    let number = format!("#{}", incident.number);
+    let whose = whose(incident);
+    let what = incident
+        .lead()
+        .and_then(|lead| lead.metrics.first())
+        .map_or_else(|| format!("{whose}: something is unusual"), |first| symptom(first, &whose));
+    let moment = |at| format::moment(at, now, zone);
+    match incident.resolved_at {
+        Some(over) => {
+            format!("{number} over: {what}, {} to {}", moment(incident.started), moment(over))
+        }
+        None if incident.reopened > 0 => {
+            format!("{number} is back: {what} since {}", moment(incident.started))
+        }
+        None => format!("{number} {what} since {}", moment(incident.started)),
+    }
+}
+
+/// `CPU 97 % on web-1 (normal 12–35 %)`.
+fn symptom(deviation: &Deviation, whose: &str) -> String {
+    if deviation.metric == "up" && deviation.value < 0.5 {
+        return format!("{whose} down");
+    }
+    let name = metric_name(&deviation.metric);
+    let value = format::value(deviation.value, unit(&deviation.metric));
+    match deviation.direction {
+        Direction::Stuck => format!("{name} stuck at {value} on {whose}"),
+        Direction::Up | Direction::Down => {
+            format!("{name} {value} on {whose} (normal {})", normal(deviation))
+        }
+    }
+}
+
+/// The suspect, and how many more.
+fn whose(incident: &Incident) -> String {
+    let suspect = short(&incident.suspect, WORD);
+    match incident.hosts.len() {
+        0 | 1 => suspect,
+        hosts => format!("{suspect} and {} more", grouped(hosts - 1)),
+    }
+}
+
+/// `CPU`, or `Disk /data`.
+pub(crate) fn metric_name(metric: &str) -> String {
+    let base = metric_base(metric);
+    let title = signal(metric).map_or(base, |signal| signal.title());
+    short(&format!("{title}{}", &metric[base.len()..]), WORD)
+}
+
+/// The signal that a detector's metric is of.
+pub(crate) fn signal(metric: &str) -> Option<Signal> {
+    Signal::ALL.into_iter().find(|signal| signal.as_str() == metric_base(metric))
+}
+
+fn unit(metric: &str) -> Unit {
+    signal(metric).map_or(Unit::None, Signal::unit)
+}
+
+/// `12–35 %`; the unit once where it is the same.
+fn normal(deviation: &Deviation) -> String {
+    let unit = unit(&deviation.metric);
+    let (low, high) =
+        (format::value(deviation.expected_low, unit), format::value(deviation.expected_high, unit));
+    match (low.rsplit_once(' '), high.rsplit_once(' ')) {
+        (Some((number, a)), Some((_, b))) if a == b => format!("{number}–{high}"),
+        _ if low == high => low,
+        _ => format!("{low}–{high}"),
+    }
+}
+
+fn tone(incident: &Incident, around: &Around) -> Tone {
+    match incident.state {
+        IncidentState::Resolved => Tone::Good,
+        _ if around.silenced_until.is_some() => Tone::Neutral,
+        IncidentState::Open if incident.severity >= Severity::High => Tone::Bad,
+        IncidentState::Open | IncidentState::Acknowledged => Tone::Warning,
+    }
+}
+
+fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
+    let moment = |at| format::moment(at, around.now, around.zone);
+    let mut facts = vec![
+        ("state".to_owned(), state(incident, around)),
+        ("severity".to_owned(), incident.severity.as_str().to_owned()),
+        ("where".to_owned(), places(incident)),
+        (
+            "since".to_owned(),
+            format!(
+                "{} ({})",
+                moment(incident.started),
+                format::span(incident.lasted(around.now).num_seconds().max(0) as f64)
+            ),
+        ),
+    ];
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
+    if let Some(lead) = incident.lead() {
+        fact("how unusual", once_in(lead));
+    }
+    if incident.hosts.len() > 1 {
+        fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
+    }
+    let Earlier { times, fixed_by } = &around.earlier;
+    if *times > 0 {
+        let fixed = fixed_by
+            .as_ref()
+            .map_or_else(String::new, |by| format!(", last time: {}", short(by, NOTE)));
+        fact("seen before", format!("×{times}{fixed}"));
+    }
+    facts
+}
+
+fn state(incident: &Incident, around: &Around) -> String {
+    let moment = |at| format::moment(at, around.now, around.zone);
+    let state = match (&incident.acknowledged, incident.resolved_at) {
+        (_, Some(at)) => format!("resolved at {}", moment(at)),
+        (Some(by), None) => format!("{} took it at {}", short(&by.by, WORD), moment(by.at)),
+        (None, None) => "open".to_owned(),
+    };
+    match around.silenced_until {
+        Some(until) if incident.is_live() => format!("{state}, silenced until {}", moment(until)),
+        _ => state,
+    }
+}
+
+/// `web-1, web-2 and 4,990 more · web · prod`.
+fn places(incident: &Incident) -> String {
+    let hosts: Vec<_> = incident.hosts.iter().take(NAMED).map(|it| short(&it.host, WORD)).collect();
+    let mut places = vec![and_more(&hosts, incident.hosts.len())];
+    let roles: BTreeSet<&str> = incident.hosts.iter().filter_map(|it| it.role.as_deref()).collect();
+    if !roles.is_empty() {
+        let named: Vec<_> = roles.iter().take(3).map(|role| short(role, WORD)).collect();
+        places.push(and_more(&named, roles.len()));
+    }
+    places.extend(incident.environment.as_deref().map(|name| short(name, WORD)));
+    places.join(" · ")
+}
+
+/// Some names, and how many there are besides.
+pub(super) fn and_more(named: &[String], all: usize) -> String {
+    match all.saturating_sub(named.len()) {
+        0 => named.join(", "),
+        more => format!("{} and {} more", named.join(", "), grouped(more)),
+    }
+}
+
+/// A count with its thousands apart: `4,990`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+pub(super) fn once_in(anomaly: &Anomaly) -> String {
+    let days = anomaly.once_in_days;
+    if !days.is_finite() || days >= 3650.0 {
+        return "less than once in ten years".to_owned();
+    }
+    match days.round() as i64 {
+        i64::MIN..=1 => "about once a day".to_owned(),
+        days => format!("about once in {days} days"),
+    }
+}
+
+fn metrics(lead: &Anomaly) -> Table {
+    let row = |it: &Deviation| {
+        let sign = match it.direction {
+            Direction::Up => "above",
+            Direction::Down => "below",
+            Direction::Stuck => "stuck",
+        };
+        vec![
+            metric_name(&it.metric),
+            format::value(it.value, unit(&it.metric)),
+            normal(it),
+            sign.to_owned(),
+        ]
+    };
+    Table {
+        header: ["metric", "was", "normal", ""].map(ToOwned::to_owned).to_vec(),
+        rows: lead.metrics.iter().map(row).collect(),
+        more: 0,
+    }
+}
+
+/// What fits the state. All of them are commands that may as well be typed.
+fn buttons(card: Card, incident: &Incident) -> Card {
+    let number = incident.number;
+    let card = match incident.state {
+        IncidentState::Open => card.button("Acknowledge", format!("ack {number}")),
+        IncidentState::Acknowledged => card.button("Resolve", format!("resolve {number}")),
+        IncidentState::Resolved => card,
+    };
+    let card = if incident.is_live() {
+        card.button("Silence 1 h", format!("silence incident {number} 1h"))
+            .button("Ask", format!("status {}", incident.suspect))
+            .button("Remediate", format!("reboot {} incident={number}", incident.suspect))
+    } else {
+        card
+    };
+    card.button("Expected", format!("expected {number}"))
+        .button("False alarm", format!("false alarm {number}"))
+}
+
+/// One line of an incident's history; `None` where nothing happened that is worth one.
+pub fn line(kind: ChangeKind, incident: &Incident) -> Option<String> {
+    let hosts = format::count(incident.hosts.len(), "host");
+    let severity = incident.severity.as_str();
+    Some(match kind {
+        ChangeKind::Seen | ChangeKind::Updated => return None,
+        ChangeKind::Opened => format!("Opened: {hosts}, severity {severity}"),
+        ChangeKind::Joined => format!("It is on {hosts} now"),
+        ChangeKind::Worsened => format!("Severity is {severity} now, on {hosts}"),
+        ChangeKind::Reopened => format!("It is back, on {hosts}"),
+        ChangeKind::Resolved => "It is over: nothing was unusual for 5 minutes".to_owned(),
+    })
+}
+
+/// At most so many characters.
+pub(super) fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Answers about incidents and anomalies.
+
+use chat::{Block, Card, Table, Tone};
+use chrono::{DateTime, Utc};
+
+use super::incident::{metric_name, once_in, short, title};
+use crate::{
+    access::{Refusal, RefusalKind},
+    anomaly::incident::{Incident, IncidentState, Member, Silence, Verdict},
+    app::App,
+    format,
+    store::Votes,
+};
+
+/// Rows of a list.
+const ROWS: usize = 15;
+
+/// The incidents there are.
+pub fn incidents(app: &App, state: Option<IncidentState>, found: &[&Incident]) -> Card {
+    let which = match state {
+        Some(IncidentState::Open) => "open incident",
+        Some(IncidentState::Acknowledged) => "acknowledged incident",
+        Some(IncidentState::Resolved) => "resolved incident",
+        None => "incident",
+    };
+    if found.is_empty() {
+        return Card::titled(format!("There is no {which}")).tone(Tone::Good);
+    }
+    let now = app.clock.now();
+    if let [one] = found {
+        return Card::titled(title(one, now, app.zone))
+            .tone(if one.is_live() { Tone::Warning } else { Tone::Neutral })
+            .button("Details", format!("incident {}", one.number));
+    }
+    let rows = found.iter().take(ROWS).map(|it| {
+        vec![
+            it.state.as_str().to_owned(),
+            it.severity.as_str().to_owned(),
+            short(&title(it, now, app.zone), 120),
+        ]
+    });
+    Card::titled(format::count(found.len(), which))
+        .tone(if found.iter().any(|it| it.is_live()) { Tone::Warning } else { Tone::Neutral })
+        .with(Block::Table(Table {
+            header: ["state", "severity", "what"].map(ToOwned::to_owned).to_vec(),
+            rows: rows.collect(),
+            more: found.len().saturating_sub(ROWS),
+        }))
+        .button("Details of the newest", format!("incident {}", found[0].number))
+}
+
+/// What was unusual, as a list or in a few words.
+pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateTime<Utc>) -> Card {
+    let now = app.clock.now();
+    if found.is_empty() {
+        let since = format::moment(since, now, app.zone);
+        return Card::titled(format!("Nothing unusual since {since}")).tone(Tone::Good);
+    }
+    let moment = |at| format::moment(at, now, app.zone);
+    let what = |member: &Member| {
+        let metrics: Vec<_> =
+            member.anomaly.metrics.iter().map(|it| metric_name(&it.metric)).collect();
+        if metrics.is_empty() { "unusual as a whole".to_owned() } else { metrics.join(", ") }
+    };
+    let until = |member: &Member| match member.anomaly.end {
+        Some(end) => format!("{} to {}", moment(member.anomaly.start), moment(end)),
+        None => format!("since {}", moment(member.anomaly.start)),
+    };
+    let going_on = found.iter().filter(|(_, it)| it.anomaly.end.is_none()).count();
+    let title = if going_on == 0 {
+        format!("{}, all over", count(found.len()))
+    } else {
+        format!("{}, {going_on} still going on", count(found.len()))
+    };
+    let card = Card::titled(title).tone(if going_on > 0 { Tone::Warning } else { Tone::Neutral });
+    if summary {
+        return found.iter().take(ROWS).fold(card, |card, (number, member)| {
+            card.line(format!(
+                "{}: {} {}, {} (#{number})",
+                short(&member.anomaly.host, 80),
+                what(member),
+                until(member),
+                once_in(&member.anomaly)
+            ))
+        });
+    }
+    let rows = found.iter().take(ROWS).map(|(number, member)| {
+        vec![
+            format!("#{number}"),
+            short(&member.anomaly.host, 80),
+            what(member),
+            until(member),
+            once_in(&member.anomaly),
+        ]
+    });
+    card.with(Block::Table(Table {
+        header: ["incident", "host", "metrics", "when", "how unusual"]
+            .map(ToOwned::to_owned)
+            .to_vec(),
+        rows: rows.collect(),
+        more: found.len().saturating_sub(ROWS),
+    }))
+}
+
+fn count(anomalies: usize) -> String {
+    if anomalies == 1 { "1 anomaly".to_owned() } else { format!("{anomalies} anomalies") }
+}
+
+/// There is none of that number, or none that this person may see: they cannot tell which.
+pub fn no_incident(id: &str) -> Refusal {
+    Refusal::new(
+        RefusalKind::NotFound,
+        format!(
+            "There is no incident `{}` here. Say `incidents` to see those there are.",
+            short(id, 40)
+        ),
+    )
+}
+
+/// What was wanted has been done, or came too late.
+pub fn not_live(incident: &Incident) -> Refusal {
+    let why = match (&incident.acknowledged, incident.state) {
+        (_, IncidentState::Resolved) => "is over already".to_owned(),
+        (Some(by), _) => format!("was taken by {} already", short(&by.by, 80)),
+        (None, _) => "is not open".to_owned(),
+    };
+    Refusal::new(RefusalKind::AlreadyDecided, format!("#{} {why}.", incident.number))
+}
+
+/// Their hosts have no open incident, or several.
+pub fn which_incident(found: &[u32]) -> Refusal {
+    let message = if found.is_empty() {
+        "There is no open incident on that host. Say `incidents` to see those there are.".to_owned()
+    } else {
+        let numbers: Vec<_> = found.iter().take(5).map(|number| format!("#{number}")).collect();
+        format!(
+            "There are several open incidents there: {}. Say which by its number.",
+            numbers.join(", ")
+        )
+    };
+    Refusal::new(RefusalKind::Usage, message)
+}
+
+/// Somebody took an incident, or closed it.
+pub fn worked_on(incident: &Incident) -> Card {
+    let number = incident.number;
+    match incident.state {
+        IncidentState::Resolved => Card::titled(format!("#{number} is resolved")).tone(Tone::Good),
+        _ => Card::titled(format!("#{number} is yours"))
+            .line(
+                "Everybody sees that you took it. Say `resolve` and what fixed it when it is over.",
+            )
+            .button("Resolve", format!("resolve {number}")),
+    }
+}
+
+/// What is silent from now on.
+pub fn silenced(app: &App, silences: &[Silence]) -> Card {
+    let named: Vec<_> = silences
+        .iter()
+        .take(10)
+        .map(|it| {
+            let incident = it.incident.map(|number| format!("#{number}"));
+            let parts = [incident, it.host.clone(), it.metric.as_deref().map(metric_name)];
+            let parts: Vec<_> = parts.into_iter().flatten().map(|part| short(&part, 80)).collect();
+            if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
+        })
+        .collect();
+    let until = silences.first().map(|it| format::moment(it.until, app.clock.now(), app.zone));
+    Card::titled(format!(
+        "Silenced until {}: {}",
+        until.unwrap_or_default(),
+        super::incident::and_more(&named, silences.len())
+    ))
+    .line("What happens meanwhile is recorded: `anomalies` shows it.")
+}
+
+/// A vote was cast.
+pub fn feedback(number: u32, verdict: Verdict, votes: Votes) -> Card {
+    let (word, effect) = match verdict {
+        Verdict::Expected => ("expected", "I keep in mind that it was known."),
+        Verdict::FalseAlarm => ("a false alarm", "I keep in mind that it was none."),
+        Verdict::Useful => ("useful", "Good to know."),
+    };
+    let Votes { expected, false_alarm, useful } = votes;
+    Card::titled(format!("You think #{number} was {word}"))
+        .line(effect)
+        .note(format!("{expected} expected · {false_alarm} false alarm · {useful} useful"))
+        .button("Undo", format!("undo {number}"))
+}
+
+/// A vote was taken back, or there was none.
+pub fn taken_back(number: Option<u32>) -> Card {
+    match number {
+        Some(number) => Card::titled(format!("Your vote on #{number} is taken back")),
+        None => Card::titled("You have no vote to take back"),
+    }
+}

@@ -1,0 +1,91 @@
+//! The picture of an incident: its first metric against what is normal and the day before.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    anomaly::{
+        Direction,
+        incident::{ChangeKind, Incident, IncidentChange, metric_base},
+    },
+    app::App,
+    bot::cards::incident::{metric_name, signal},
+    chart::{self, Backdrop, Chart, Line},
+    metrics::{Series, Window},
+};
+
+/// What the picture shows, and the day before it.
+const SHOWN: TimeDelta = TimeDelta::hours(6);
+const DAY: TimeDelta = TimeDelta::hours(24);
+/// Points asked for: one a minute.
+const POINTS: u64 = 1800;
+/// People are told without a picture rather than later than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// In a storm the numbers are asked for what matters.
+const MOST: usize = 3;
+
+/// Pictures of what is about to be told, by fingerprint. What cannot be drawn in time is left out.
+pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<String, Vec<u8>> {
+    let worth = |change: &&IncidentChange| {
+        change.incident.is_live()
+            && matches!(
+                change.kind,
+                ChangeKind::Opened | ChangeKind::Reopened | ChangeKind::Worsened
+            )
+    };
+    let mut pictures = HashMap::new();
+    for IncidentChange { incident, .. } in changes.iter().filter(worth).take(MOST) {
+        if let Ok(Some(png)) = tokio::time::timeout(PATIENCE, picture(app, incident)).await {
+            pictures.insert(incident.fingerprint.clone(), png);
+        }
+    }
+    pictures
+}
+
+async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
+    let lead = incident.lead()?;
+    let first = lead.metrics.first()?;
+    let signal = signal(&first.metric)?;
+    let part = first.metric[metric_base(&first.metric).len()..].trim();
+    let window = Window::from_seconds((SHOWN + DAY).num_seconds().cast_unsigned());
+    let range = app.metrics.range(signal, std::slice::from_ref(&lead.host), &window, POINTS).await;
+    let range = match range {
+        Ok(range) => range,
+        Err(error) => {
+            tracing::warn!(%error, "an incident has no picture");
+            return None;
+        }
+    };
+    let ours = |series: &&Series| {
+        series.host == lead.host && (part.is_empty() || series.part.as_deref() == Some(part))
+    };
+    let series = range.series.iter().find(ours)?;
+    let (from, to) = (range.end - SHOWN, range.end);
+    let unusual = |at: DateTime<Utc>| lead.start <= at && lead.end.is_none_or(|end| at <= end);
+    let points: Vec<_> = series.points.iter().copied().filter(|(at, _)| *at >= from).collect();
+    if points.is_empty() {
+        return None;
+    }
+    let normal = |at| (at, first.expected_low, first.expected_high);
+    let backdrop = Backdrop {
+        band: match first.direction {
+            Direction::Stuck => Vec::new(),
+            Direction::Up | Direction::Down => vec![normal(from), normal(to)],
+        },
+        day_before: series.points.iter().map(|(at, value)| (*at + DAY, *value)).collect(),
+        marks: points.iter().copied().filter(|(at, _)| unusual(*at)).collect(),
+    };
+    let chart = Chart {
+        title: format!("{} of {}", metric_name(&first.metric), lead.host),
+        unit: signal.unit(),
+        lines: vec![Line { label: lead.host.clone(), points }],
+        thresholds: Vec::new(),
+        from,
+        to,
+        zone: app.zone,
+    };
+    let drawn =
+        tokio::task::spawn_blocking(move || chart::png_against(&chart, &backdrop)).await.ok()?;
+    drawn.inspect_err(|error| tracing::warn!(%error, "an incident has no picture")).ok()
+}

@@ -1,0 +1,89 @@
+//! What people think of an incident: one vote each, which they may change or take back.
+
+use sqlx::Row as _;
+
+use super::super::{Result, Store, WriteTx, millis, words::key};
+use crate::anomaly::incident::Verdict;
+
+/// How many think what of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// Expected.
+    pub expected: u32,
+    /// No alarm at all.
+    pub false_alarm: u32,
+    /// Useful.
+    pub useful: u32,
+}
+
+impl Store {
+    /// Casts a person's vote, or changes it.
+    pub async fn vote(
+        &self,
+        tx: &mut WriteTx,
+        incident: u32,
+        principal: &str,
+        verdict: Verdict,
+    ) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO feedback (incident, principal, verdict, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (incident, principal) DO UPDATE SET verdict = excluded.verdict, \
+             at = excluded.at",
+        )
+        .bind(i64::from(incident))
+        .bind(key(principal).into_owned())
+        .bind(verdict.as_str())
+        .bind(millis(self.now()))
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The incident a person voted on last.
+    pub async fn last_vote(&self, principal: &str) -> Result<Option<u32>> {
+        let row = sqlx::query(
+            "SELECT incident FROM feedback WHERE principal = $1 ORDER BY at DESC, incident DESC \
+             LIMIT 1",
+        )
+        .bind(key(principal).into_owned())
+        .fetch_optional(&self.inner.pool)
+        .await?;
+        let number = row.map(|row| row.try_get::<i64, _>("incident")).transpose()?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()))
+    }
+
+    /// Takes a person's vote back; says whether there was one.
+    pub async fn take_back(
+        &self,
+        tx: &mut WriteTx,
+        incident: u32,
+        principal: &str,
+    ) -> Result<bool> {
+        let gone = sqlx::query("DELETE FROM feedback WHERE incident = $1 AND principal = $2")
+            .bind(i64::from(incident))
+            .bind(key(principal).into_owned())
+            .execute(&mut **tx)
+            .await?;
+        Ok(gone.rows_affected() > 0)
+    }
+
+    /// What people think of an incident.
+    pub async fn votes(&self, incident: u32) -> Result<Votes> {
+        let rows = sqlx::query(
+            "SELECT verdict, COUNT(*) AS votes FROM feedback WHERE incident = $1 GROUP BY verdict",
+        )
+        .bind(i64::from(incident))
+        .fetch_all(&self.inner.pool)
+        .await?;
+        let mut votes = Votes::default();
+        for row in &rows {
+            let count = u32::try_from(row.try_get::<i64, _>("votes")?).unwrap_or(u32::MAX);
+            match row.try_get::<String, _>("verdict")?.as_str() {
+                "expected" => votes.expected = count,
+                "false_alarm" => votes.false_alarm = count,
+                _ => votes.useful = count,
+            }
+        }
+        Ok(votes)
+    }
+}
