@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod exposition;
 pub mod forest;
 pub mod incident;
+pub mod rules;
 pub mod simulate;
 
 mod decision;

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::Role,
     metrics::{Window, prometheus::PrometheusConfig},
+    watch::DetectionConfig,
 };
 
 /// The defaults, which are also the documentation of every key.
@@ -49,6 +50,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The local HTTP endpoint.
     pub http: HttpConfig,
+    /// How anomalies are found.
+    pub detection: DetectionConfig,
     /// Where people are told of incidents.
     pub alerts: AlertsConfig,
     /// Logs.

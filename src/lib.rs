@@ -30,3 +30,4 @@ pub mod sampling;
 pub mod serve;
 pub mod store;
 pub mod telemetry;
+pub mod watch;

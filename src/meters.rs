@@ -18,6 +18,10 @@ pub struct Meters {
     pub posts: IntCounterVec,
     /// Messages waiting to be sent.
     pub outbox_waiting: IntGauge,
+    /// Looks at the metrics for what is unusual.
+    pub looks: IntCounter,
+    /// Those that came to nothing.
+    pub watch_failures: IntCounter,
     /// Failures of the metrics source.
     pub metrics_failures: IntCounter,
     /// Failures of the database.
@@ -59,6 +63,12 @@ impl Meters {
                 &registry,
                 "outbox_waiting_messages",
                 "Messages waiting to be sent.",
+            ),
+            looks: counter(&registry, "looks_total", "Looks at the metrics for what is unusual."),
+            watch_failures: counter(
+                &registry,
+                "look_failures_total",
+                "Looks that came to nothing.",
             ),
             metrics_failures: counter(
                 &registry,

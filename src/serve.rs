@@ -20,8 +20,9 @@ use crate::{
     config::{self, Config},
     http,
     http::Health,
+    incidents::Incidents,
     metrics::Metrics,
-    people, sampling,
+    people, sampling, watch,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
@@ -174,6 +175,14 @@ impl Running {
         health.works("chat", connected(&adapters));
         health.works("outbox", "posts what is due");
         health.works(
+            "watch",
+            match app.config.detection.mode {
+                watch::Mode::Off => "looks for nothing: `detection.mode` is off",
+                watch::Mode::Shadow => "looks for what is unusual, and tells nobody",
+                watch::Mode::Detect => "looks for what is unusual",
+            },
+        );
+        health.works(
             "sampling",
             match &app.metrics {
                 Metrics::Host(_) => "keeps this machine's samples",
@@ -220,6 +229,7 @@ impl Running {
                     }
                 });
             };
+        let serves = outbox.serves().to_vec();
         watched(
             "outbox",
             Box::pin({
@@ -227,6 +237,8 @@ impl Running {
                 async move { outbox.run(token).await }
             }),
         );
+        let incidents = Incidents::new(app.clone(), &serves);
+        watched("watch", Box::pin(watch::run(app.clone(), incidents, back_token.clone())));
         watched("sampling", Box::pin(sampling::run(app.clone(), back_token.clone())));
         watched("tidying", Box::pin(tidy(app.clone(), back_token.clone())));
         match listener {

@@ -171,7 +171,7 @@ impl Detector {
 }
 
 /// Fewer observations than this teach nothing.
-const LEAST_ROWS: usize = 240;
+const LEAST_ROWS: usize = 60;
 
 impl Host {
     /// Keeps the anomaly of this host current: begun, worse, or over.

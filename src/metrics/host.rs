@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::{machine::Machine, rates::Snapshot};
-use super::{Fleet, Host, RangeReading, Reading, Signal, Stat, Window};
+use super::{Fleet, Host, RangeReading, Reading, Series, Signal, Stat, Window};
 use crate::{clock::Clock, format};
 
 /// How often the machine is looked at.
@@ -143,6 +143,12 @@ impl HostMetrics {
             series: if asked { history.series(signal, length, max_points, end) } else { vec![] },
             warnings,
         }
+    }
+
+    /// The samples of a signal over the last `window`, as means over steps of this length.
+    pub fn past(&self, signal: Signal, window: &Window, step: Duration) -> Vec<Series> {
+        let points = window.seconds() / step.as_secs().max(1);
+        self.history().series(signal, window.duration(), points as usize, self.clock.now())
     }
 
     /// Looks at the machine now, and once more shortly before when there is no recent look to

@@ -5,6 +5,7 @@
 
 mod answer;
 mod config;
+mod history;
 mod hosts;
 mod transport;
 

@@ -1,12 +1,12 @@
 //! The one place where a question goes to this machine or to a Prometheus.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::{
-    Fleet, MetricsError, RangeReading, Reading, Signal, Stat, Window,
+    Fleet, MetricsError, RangeReading, Reading, Series, Signal, Stat, Window,
     host::HostMetrics,
     prometheus::{Prometheus, RawReading},
     promql::Gated,
@@ -93,6 +93,20 @@ impl Metrics {
             Self::Prometheus(prometheus) => {
                 prometheus.range(signal, hosts, window, max_points).await
             }
+        }
+    }
+
+    /// A signal of every host over a window that ends at `now`, a point each `step`, however many.
+    pub async fn history(
+        &self,
+        signal: Signal,
+        window: &Window,
+        step: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Series>, MetricsError> {
+        match self {
+            Self::Host(host) => Ok(host.past(signal, window, step)),
+            Self::Prometheus(prometheus) => prometheus.history(signal, window, step, now).await,
         }
     }
 

@@ -1,0 +1,138 @@
+//! What is wrong however usual it is: a host that cannot be reached, a file system about to be full.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Anomaly, Deviation, Direction, Observation, Schema, incident::metric_base};
+
+/// The metric that is 0 while a host cannot be reached.
+const UP: &str = "up";
+/// A file system fuller than this, in percent, is about to stop what writes to it.
+const FULL: f64 = 95.0;
+/// And is well again below this: one that stands at the limit is not a new fault every minute.
+const FREE: f64 = 93.0;
+/// Looks that a host may miss: one lost scrape is no outage.
+const MISSED: u32 = 2;
+/// What a broken rule scores: it needs no statistics.
+const SCORE: f64 = 9.0;
+
+/// The rules that are broken now.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// By host and metric.
+    broken: BTreeMap<(String, String), Anomaly>,
+    missed: BTreeMap<String, u32>,
+}
+
+impl Rules {
+    /// Looks at the hosts and whether each was reached, and at what was measured. Gives every broken
+    /// rule, and those that are kept again since the last look, with their end.
+    pub fn judge<'a>(
+        &mut self,
+        hosts: impl Iterator<Item = (&'a str, bool)>,
+        observations: &[Observation],
+        schema: &Schema,
+        now: DateTime<Utc>,
+    ) -> Vec<Anomaly> {
+        let mut before = std::mem::take(&mut self.broken);
+        for (host, up) in hosts {
+            let missed = self.missed.entry(host.to_owned()).or_default();
+            *missed = if up { 0 } else { *missed + 1 };
+            if *missed > MISSED {
+                let down = deviation(UP, 0.0, 1.0, 1.0, Direction::Down);
+                self.keep(&mut before, host, down, now);
+            }
+        }
+        for observation in observations {
+            for (metric, value) in schema.metrics().iter().zip(&observation.values) {
+                if metric_base(metric) != "disk" {
+                    continue;
+                }
+                let place = (observation.host.clone(), metric.clone());
+                let limit = if before.contains_key(&place) { FREE } else { FULL };
+                if *value > limit {
+                    let full = deviation(metric, *value, 0.0, FULL, Direction::Up);
+                    self.keep(&mut before, &observation.host, full, now);
+                }
+            }
+        }
+        let over = before.into_values().map(|anomaly| Anomaly { end: Some(now), ..anomaly });
+        self.broken.values().cloned().chain(over).collect()
+    }
+
+    fn keep(
+        &mut self,
+        before: &mut BTreeMap<(String, String), Anomaly>,
+        host: &str,
+        deviation: Deviation,
+        now: DateTime<Utc>,
+    ) {
+        let place = (host.to_owned(), deviation.metric.clone());
+        let start = before.remove(&place).map_or(now, |anomaly| anomaly.start);
+        let anomaly = Anomaly {
+            host: host.to_owned(),
+            start,
+            end: None,
+            score: SCORE,
+            once_in_days: f64::INFINITY,
+            metrics: vec![deviation],
+        };
+        self.broken.insert(place, anomaly);
+    }
+}
+
+fn deviation(metric: &str, value: f64, low: f64, high: f64, direction: Direction) -> Deviation {
+    Deviation {
+        metric: metric.to_owned(),
+        value,
+        expected_low: low,
+        expected_high: high,
+        direction,
+        sigmas: 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: u32) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(i64::from(minute))
+    }
+
+    fn look(rules: &mut Rules, minute: u32, up: bool, disk: f64) -> Vec<Anomaly> {
+        let schema = Schema::new(vec!["cpu".to_owned(), "disk /data".to_owned()]);
+        let observation = Observation { host: "db-1".to_owned(), at: 0, values: vec![99.0, disk] };
+        rules.judge([("db-1", up)].into_iter(), &[observation], &schema, at(minute))
+    }
+
+    #[test]
+    fn a_host_that_misses_three_looks_is_down_since_the_third() {
+        let mut rules = Rules::default();
+        assert!(look(&mut rules, 0, false, 10.0).is_empty());
+        assert!(look(&mut rules, 1, false, 10.0).is_empty());
+        for minute in 2..5 {
+            let found = look(&mut rules, minute, false, 10.0);
+            assert_eq!((found.len(), found[0].start, found[0].end), (1, at(2), None));
+        }
+        assert_eq!(look(&mut rules, 5, true, 10.0)[0].end, Some(at(5)));
+        assert!(look(&mut rules, 6, true, 10.0).is_empty());
+    }
+
+    #[test]
+    fn a_disk_at_its_limit_is_one_fault() {
+        let mut rules = Rules::default();
+        assert!(look(&mut rules, 0, true, 94.9).is_empty());
+        for (minute, disk) in [(1, 95.1), (2, 94.0), (3, 95.2)] {
+            let found = look(&mut rules, minute, true, disk);
+            assert_eq!((found[0].start, found[0].metrics[0].value), (at(1), disk));
+        }
+        assert!(look(&mut rules, 4, true, 60.0)[0].end.is_some());
+    }
+
+    #[test]
+    fn what_is_not_measured_breaks_no_rule() {
+        assert!(look(&mut Rules::default(), 0, true, f64::NAN).is_empty());
+    }
+}
