@@ -40,8 +40,12 @@ impl Prometheus {
         let mut joined: BTreeMap<(String, Option<String>), Series> = BTreeMap::new();
         while start < end {
             let until = (start + piece - seconds.cast_signed()).min(end);
-            let call =
-                Call::Range { query: &query, start, end: stop, step: Duration::from_secs(seconds) };
+            let call = Call::Range {
+                query: &query,
+                start,
+                end: until,
+                step: Duration::from_secs(seconds),
+            };
             let answer = self.transport.answer(call).await?;
             let (series, _) = known.series(&self.labels, signal, answer.items);
             for series in series {
