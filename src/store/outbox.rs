@@ -220,18 +220,7 @@ impl Store {
             None => ("abandoned", 0, Some(millis(self.now()))),
         };
         safely!(self, async {
-            let _turn = self.turn().await?;
-            sqlx::query(
-                "UPDATE outbox SET state = $1, due_at = $2, settled_at = $3, reason = $4 \
-                 WHERE id = $5 AND state = 'waiting'",
-            )
-            .bind(state)
-            .bind(due)
-            .bind(settled)
-            .bind(bounded(reason, MAX_REASON))
-            .bind(&*id.0)
-            .execute(&self.inner.pool)
-            .await?;
+            let mut tx = self.begin_write().await?;
             if retry_at.is_none() {
                 sqlx::query(
                     "UPDATE outbox SET state = 'abandoned', settled_at = $1, \
@@ -241,10 +230,21 @@ impl Store {
                 )
                 .bind(settled)
                 .bind(&*id.0)
-                .execute(&self.inner.pool)
+                .execute(&mut *tx)
                 .await?;
             }
-            Ok(())
+            sqlx::query(
+                "UPDATE outbox SET state = $1, due_at = $2, settled_at = $3, reason = $4 \
+                 WHERE id = $5 AND state = 'waiting'",
+            )
+            .bind(state)
+            .bind(due)
+            .bind(settled)
+            .bind(bounded(reason, MAX_REASON))
+            .bind(&*id.0)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await
         })
     }
 

@@ -2,7 +2,7 @@
 
 mod cut;
 
-use chat::{Capabilities, Card, ChatAdapter as _, ChatError, Platform};
+use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Platform};
 use chrono::{DateTime, TimeDelta, Utc};
 use smartcloudops::{
     access::Role,
@@ -16,6 +16,7 @@ use smartcloudops::{
 
 use crate::support::{
     database::{Database, for_each},
+    everywhere::everywhere,
     room::{ANA, BEN, Room, read},
     scripted::{Script, Scripted},
 };
@@ -273,6 +274,34 @@ async fn a_message_that_waits_is_replaced_and_where_nothing_can_be_changed_only_
         assert_eq!(roots.len(), 2, "the state changed");
         assert!(read(&roots[1]).contains("took it"));
         assert!(lines.iter().all(|line| !line.title.contains("took it")));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_card_shows_the_metric_against_what_is_normal() {
+    everywhere(async |database, server| {
+        let room = Room::open(database, server).await;
+        room.knows(ANA, Role::Operator).await;
+        let incidents = Incidents::new(room.app.clone(), room.outbox.serves());
+        let now = database.clock.now();
+        let found = [hot("web-1", now - TimeDelta::minutes(10))];
+        incidents.observe(&found, now).await.unwrap();
+        let pictured = async || {
+            let card = room.says(ANA, "why #1?").await.unwrap();
+            let image = card.blocks.into_iter().find_map(|block| match block {
+                Block::Image(image) => Some(image),
+                _ => None,
+            });
+            image.expect("a picture")
+        };
+        let image = pictured().await;
+        assert_eq!(image.name, "incident-1.png");
+        assert_eq!(image.png[16..24], [0, 0, 5, 0, 0, 0, 1, 244], "1280 by 500");
+        // It stays while other things change.
+        room.says(ANA, "ack 1").await.unwrap();
+        assert_eq!(pictured().await, image);
+        room.app.store.close().await;
     })
     .await;
 }

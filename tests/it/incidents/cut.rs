@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{hot, placement};
-use crate::support::database::{Database, on_sqlite};
+use crate::support::database::{Database, on_postgres, on_sqlite};
 
 const ROUNDS: u64 = 120;
 
@@ -87,8 +87,13 @@ impl ChatAdapter for Forgetful {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cut_short_between_any_two_steps_nothing_is_lost() {
+async fn cut_short_between_any_two_steps_nothing_is_lost_on_sqlite() {
     on_sqlite(again_and_again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_short_between_any_two_steps_nothing_is_lost_on_postgresql() {
+    on_postgres(again_and_again).await;
 }
 
 async fn again_and_again(database: &Database) {
