@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Anomaly, Observation, Schema,
     decision::{Alarm, threshold},
+    forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
     pace::Pace,
     peers::Peers,
@@ -45,6 +46,8 @@ pub struct Detector {
     weights: Weights,
     hosts: Vec<Host>,
     peers: Peers,
+    /// One for the whole fleet: hosts on their own scales resemble each other.
+    forest: Forest,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +92,7 @@ impl Detector {
         let slices: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
         let pace = histories.first().map_or(Pace { seconds: 60.0 }, |it| Pace::of(&it.1.times));
         let peers = Peers::find(&slices, metrics, pace);
+        let forest = forest(&histories, metrics, settings.seed);
         let hosts = histories
             .iter()
             .enumerate()
@@ -100,6 +104,7 @@ impl Detector {
                     rows: &history.rows,
                     peers: &medians,
                     seed: settings.seed,
+                    forest: &forest,
                 };
                 Host {
                     name: (*name).clone(),
@@ -109,7 +114,7 @@ impl Detector {
                 }
             })
             .collect();
-        Self { schema, settings, weights: Weights::default(), hosts, peers }
+        Self { schema, settings, weights: Weights::default(), hosts, peers, forest }
     }
 
     /// The names of the votes, in the order of [`Verdict::votes`].
@@ -152,7 +157,7 @@ impl Detector {
         for (place, host) in self.hosts.iter_mut().enumerate() {
             let Some((at, row)) = &prepared[place] else { continue };
             self.peers.medians(place, &rows, &mut medians);
-            let opinion = host.detector.judge(*at, row, &medians, self.weights);
+            let opinion = host.detector.judge(*at, row, &medians, self.weights, &self.forest);
             let pace = Pace { seconds: host.detector.step_seconds() };
             let threshold = threshold(self.settings.budget, pace);
             let alarm = host.alarm.judge(opinion.score, threshold, pace);
@@ -205,6 +210,23 @@ impl Host {
         }
         self.anomaly.clone()
     }
+}
+
+/// Rows of each host that the forest of the fleet grows from: enough for its samples, of all.
+const FOREST_ROWS: usize = 2000;
+
+fn forest(histories: &[(&String, &History)], metrics: usize, seed: u64) -> Forest {
+    let mut rows = Vec::new();
+    for (_, history) in histories {
+        let scalings = scalings(&history.rows, metrics);
+        let step = (history.times.len() / FOREST_ROWS).max(1);
+        for row in history.rows.chunks_exact(metrics).step_by(step) {
+            rows.extend(row.iter().zip(&scalings).map(|(value, scaling)| {
+                if value.is_finite() { scaling.standard(*value) } else { 0.0 }
+            }));
+        }
+    }
+    Forest::fit(&rows, metrics, forest::Settings { seed, ..forest::Settings::default() })
 }
 
 /// The medians of a host's peers at each of its own times.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Deviation, Direction, Schema, TOP_METRICS,
+    forest::Forest,
     pace::{Lagged, Pace},
     reference::Reference,
     scaling::Scaling,
@@ -14,8 +15,16 @@ use super::{
 };
 
 /// The votes that are weighed against each other, by name.
-pub(crate) const VOTES: [&str; 7] =
-    ["distance", "jump", "loud_jump", "autoregression", "windows", "conditional", "expectation"];
+pub(crate) const VOTES: [&str; 8] = [
+    "distance",
+    "jump",
+    "loud_jump",
+    "autoregression",
+    "windows",
+    "conditional",
+    "expectation",
+    "forest",
+];
 /// No vote says more than this. What the other metrics do not explain may say more: it is rarely wrong
 /// where it is sure.
 const LOUDEST: f32 = 5.0;
@@ -79,7 +88,7 @@ pub(crate) struct Weights(pub(crate) [f32; VOTES.len()]);
 
 impl Default for Weights {
     fn default() -> Self {
-        Self([1.0, 1.0, 1.0, 1.0, 0.5, 2.0, 0.0])
+        Self([1.0, 1.0, 1.0, 1.0, 0.5, 2.0, 0.0, 0.2])
     }
 }
 
@@ -91,6 +100,7 @@ pub(crate) struct Training<'a> {
     /// The scaled medians of its peers, a row for each moment.
     pub(crate) peers: &'a [f32],
     pub(crate) seed: u64,
+    pub(crate) forest: &'a Forest,
 }
 
 impl HostDetector {
@@ -136,16 +146,16 @@ impl HostDetector {
             stuck: Stuck::fit(&past),
             references: Vec::new(),
         };
-        detector.learn_references(&past);
+        detector.learn_references(&past, training.forest);
         detector
     }
 
     /// Lets the votes speak on the past, to learn what they say on normal days.
-    fn learn_references(&mut self, past: &Past) {
+    fn learn_references(&mut self, past: &Past, forest: &Forest) {
         let mut series = vec![Vec::with_capacity(past.len()); VOTES.len()];
         let mut rehearsal = self.clone();
         for index in 0..past.len() {
-            let votes = rehearsal.ask(&past.moment(index));
+            let votes = rehearsal.ask(&past.moment(index), forest);
             if index >= past.skip {
                 for (series, vote) in series.iter_mut().zip(votes) {
                     series.push(vote);
@@ -187,9 +197,10 @@ impl HostDetector {
         prepared: &Prepared,
         peers: &[f32],
         weights: Weights,
+        forest: &Forest,
     ) -> Opinion {
         let moment = moment(at, prepared, peers);
-        let raw = self.ask(&moment);
+        let raw = self.ask(&moment, forest);
         let stuck = self.stuck.judge(&moment);
         let mut votes = [0.0; VOTES.len()];
         for ((vote, raw), reference) in votes.iter_mut().zip(raw).zip(&mut self.references) {
@@ -205,7 +216,7 @@ impl HostDetector {
         Opinion { votes, score, stuck }
     }
 
-    fn ask(&mut self, moment: &Moment) -> [f32; VOTES.len()] {
+    fn ask(&mut self, moment: &Moment, forest: &Forest) -> [f32; VOTES.len()] {
         let [jump, loud_jump] = self.jump.judge(moment);
         let [_, conditional] = self.conditional.judge(moment);
         [
@@ -216,6 +227,8 @@ impl HostDetector {
             self.windows.judge(moment),
             conditional,
             self.expectation.judge(moment),
+            // Scores lie between 0 and 1: stretched, so that the bins of a reference tell them apart.
+            isolation(forest.score(moment.standard)),
         ]
     }
 
@@ -322,6 +335,13 @@ fn moment<'a>(at: i64, prepared: &'a Prepared, peers: &'a [f32]) -> Moment<'a> {
         level: &prepared.level,
         peers,
     }
+}
+
+/// How short the way to a leaf was, on a scale without an end: what is isolated at once has a score
+/// near 1.
+fn isolation(score: f32) -> f32 {
+    let score = score.clamp(0.0, 0.999);
+    10.0 * score / (1.0 - score)
 }
 
 /// The weighted quadratic mean: one vote that is certain outweighs several that doubt.
