@@ -49,8 +49,10 @@ pub struct Anomaly {
     /// How unusual at its worst: `-log10` of the probability of something as unusual on a normal
     /// day, per observation.
     pub score: f64,
-    /// Something like it is expected about once in this many days.
-    pub once_in_days: f64,
+    /// Something like it is expected about once in this many days; `None` where a rule was broken,
+    /// which is wrong however often it happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once_in_days: Option<f64>,
     /// The metrics that tell most, the most unusual first; at most [`TOP_METRICS`].
     pub metrics: Vec<Deviation>,
 }

@@ -58,14 +58,7 @@ pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToke
         return;
     }
     let every = app.config.detection.every.duration().max(Duration::from_secs(1));
-    let mut watch = Watch {
-        app,
-        incidents,
-        detector: None,
-        rules: Rules::default(),
-        learning: None,
-        learn_at: DateTime::UNIX_EPOCH,
-    };
+    let mut watch = Watch::new(app, incidents);
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -76,26 +69,56 @@ pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToke
     }
 }
 
-struct Watch {
+type Learning = JoinHandle<Result<Detector, MetricsError>>;
+
+/// One pair of eyes on the fleet.
+pub struct Watch {
     app: Arc<App>,
     incidents: Incidents,
     detector: Option<Detector>,
     rules: Rules,
-    learning: Option<JoinHandle<Result<Detector, MetricsError>>>,
+    learning: Option<Learning>,
     learn_at: DateTime<Utc>,
 }
 
 /// Why a look came to nothing.
 #[derive(Debug, thiserror::Error)]
-enum WatchError {
+pub enum WatchError {
+    /// The metrics source.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// What was found could not be kept.
     #[error(transparent)]
     Incidents(#[from] crate::incidents::IncidentsError),
 }
 
 impl Watch {
-    async fn look(&mut self) -> Result<(), WatchError> {
+    /// Knows nothing yet but the hard rules.
+    pub fn new(app: Arc<App>, incidents: Incidents) -> Self {
+        Self {
+            app,
+            incidents,
+            detector: None,
+            rules: Rules::default(),
+            learning: None,
+            learn_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// How many hosts it knows the normal of.
+    pub fn learned(&self) -> usize {
+        self.detector.as_ref().map_or(0, |detector| detector.hosts().count())
+    }
+
+    /// Waits for what is being learned, if anything is.
+    pub async fn has_learned(&mut self) {
+        if let Some(learning) = self.learning.take() {
+            self.take_in(learning, self.app.clock.now()).await;
+        }
+    }
+
+    /// Looks once, and tells of what is unusual.
+    pub async fn look(&mut self) -> Result<(), WatchError> {
         let now = self.app.clock.now();
         self.learn(now).await;
         let found = self.find(now).await?;
@@ -131,27 +154,31 @@ impl Watch {
     /// look on.
     async fn learn(&mut self, now: DateTime<Utc>) {
         if let Some(learning) = self.learning.take_if(|learning| learning.is_finished()) {
-            let again = match learning.await {
-                Ok(Ok(detector)) => {
-                    let hosts = detector.hosts().count();
-                    tracing::info!(hosts, "learned what is normal");
-                    self.detector = (hosts > 0).then_some(detector);
-                    if hosts > 0 { self.relearn() } else { TRY_EVERY }
-                }
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "cannot learn what is normal; trying again soon");
-                    TRY_EVERY
-                }
-                Err(error) => {
-                    tracing::error!(%error, "learning what is normal was cut short");
-                    self.relearn()
-                }
-            };
-            self.learn_at = now + again;
+            self.take_in(learning, now).await;
         }
         if self.learning.is_none() && now >= self.learn_at {
             self.learning = Some(tokio::spawn(learned(self.app.clone(), now)));
         }
+    }
+
+    async fn take_in(&mut self, learning: Learning, now: DateTime<Utc>) {
+        let again = match learning.await {
+            Ok(Ok(detector)) => {
+                let hosts = detector.hosts().count();
+                tracing::info!(hosts, "learned what is normal");
+                self.detector = (hosts > 0).then_some(detector);
+                if hosts > 0 { self.relearn() } else { TRY_EVERY }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot learn what is normal; trying again soon");
+                TRY_EVERY
+            }
+            Err(error) => {
+                tracing::error!(%error, "learning what is normal was cut short");
+                self.relearn()
+            }
+        };
+        self.learn_at = now + again;
     }
 
     fn relearn(&self) -> TimeDelta {

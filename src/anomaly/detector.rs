@@ -204,7 +204,7 @@ impl Host {
                 start,
                 end: None,
                 score,
-                once_in_days: 10_f64.powf(score.min(12.0)) * seconds / 86_400.0,
+                once_in_days: Some(10_f64.powf(score.min(12.0)) * seconds / 86_400.0),
                 metrics: self.detector.explain(at, row, peers, schema, opinion.stuck),
             });
         }

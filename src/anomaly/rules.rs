@@ -75,7 +75,7 @@ impl Rules {
             start,
             end: None,
             score: SCORE,
-            once_in_days: f64::INFINITY,
+            once_in_days: None,
             metrics: vec![deviation],
         };
         self.broken.insert(place, anomaly);

@@ -40,7 +40,7 @@ pub fn hot(host: &str, start: DateTime<Utc>) -> Anomaly {
         start,
         end: None,
         score: 6.0,
-        once_in_days: 40.0,
+        once_in_days: Some(40.0),
         metrics: vec![Deviation {
             metric: "cpu".to_owned(),
             value: 97.0,

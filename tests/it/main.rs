@@ -25,3 +25,4 @@ mod running;
 mod secrets;
 mod store;
 mod support;
+mod watch;

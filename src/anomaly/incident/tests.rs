@@ -26,7 +26,7 @@ fn anomaly(host: &str, start: i64, end: Option<i64>, metrics: &[&str]) -> Anomal
         start: at(start),
         end: end.map(at),
         score: 4.0,
-        once_in_days: 40.0,
+        once_in_days: Some(40.0),
         metrics,
     }
 }
@@ -266,7 +266,7 @@ fn any_anomaly() -> impl Strategy<Value = Anomaly> {
             start: at(start),
             end: lasted.map(|it| at(start + it)),
             score,
-            once_in_days: 10.0,
+            once_in_days: Some(10.0),
             metrics,
         })
 }

@@ -164,7 +164,7 @@ fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
     ];
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(lead) = incident.lead() {
-        fact("how unusual", once_in(lead));
+        fact("how unusual", once_in(lead.once_in_days));
     }
     if incident.hosts.len() > 1 {
         fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
@@ -226,8 +226,8 @@ fn grouped(number: usize) -> String {
     out
 }
 
-pub(super) fn once_in(anomaly: &Anomaly) -> String {
-    let days = anomaly.once_in_days;
+pub(super) fn once_in(days: Option<f64>) -> String {
+    let Some(days) = days else { return "wrong however often it happens".to_owned() };
     if !days.is_finite() || days >= 3650.0 {
         return "less than once in ten years".to_owned();
     }

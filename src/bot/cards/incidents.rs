@@ -80,7 +80,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
                 short(&member.anomaly.host, 80),
                 what(member),
                 until(member),
-                once_in(&member.anomaly)
+                once_in(member.anomaly.once_in_days)
             ))
         });
     }
@@ -90,7 +90,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
             short(&member.anomaly.host, 80),
             what(member),
             until(member),
-            once_in(&member.anomaly),
+            once_in(member.anomaly.once_in_days),
         ]
     });
     card.with(Block::Table(Table {

@@ -54,9 +54,14 @@ pub struct Room<'a> {
 impl<'a> Room<'a> {
     /// A bot on this database that asks this Prometheus.
     pub async fn open(database: &'a Database, prometheus: &str) -> Room<'a> {
+        Self::configured(database, prometheus, "").await
+    }
+
+    /// The same with more settings.
+    pub async fn configured(database: &'a Database, prometheus: &str, settings: &str) -> Room<'a> {
         let text = format!(
             "[bot]\ntimezone = \"UTC\"\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
-             \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n",
+             \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n{settings}",
             database.url
         );
         let config = Config::parse(&text).unwrap();

@@ -33,7 +33,7 @@ fn on(hosts: &[&str], deviation: &Deviation) -> Incident {
             start: at(192),
             end: None,
             score: 9.0,
-            once_in_days: 40.2,
+            once_in_days: Some(40.2),
             metrics: vec![deviation.clone()],
         })
         .collect();

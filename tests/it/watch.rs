@@ -1,0 +1,45 @@
+//! The bot watches a real Prometheus, and tells once.
+
+use chrono::TimeDelta;
+use smartcloudops::{incidents::Incidents, store::Wanted, watch::Watch};
+
+use crate::support::{
+    database::{Database, on_sqlite},
+    peers,
+    room::Room,
+};
+
+const SETTINGS: &str = "[detection]\nhistory = \"1d\"\nlearn = \"12h\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
+    let Some(server) = peers::fleet() else { return };
+    let story = async |database: &Database| {
+        let clock = &database.clock;
+        clock.advance(smartcloudops::clock::Clock::system().now() - clock.now());
+        let room = Room::configured(database, &server, SETTINGS).await;
+        let incidents = Incidents::new(room.app.clone(), room.outbox.serves());
+        let mut watch = Watch::new(room.app.clone(), incidents);
+        watch.look().await.unwrap();
+        assert_eq!(watch.learned(), 0, "nothing is known before the past was read");
+        watch.has_learned().await;
+        // All twenty: one of them stopped two hours ago, which leaves enough of its day.
+        assert_eq!(watch.learned(), 20);
+        for _ in 0..6 {
+            watch.look().await.unwrap();
+            clock.advance(TimeDelta::minutes(1));
+        }
+        let down: Vec<_> = room.app.store.incidents(Wanted::Known).await.unwrap();
+        let down: Vec<_> = down.iter().filter(|incident| incident.is_on("worker-6")).collect();
+        assert_eq!(down.len(), 1, "{down:#?}");
+        room.later(TimeDelta::seconds(11));
+        room.becomes_true("SELECT id FROM outbox WHERE state = 'delivered'").await;
+        let told: Vec<_> = room.slack.fake.cards().into_iter().map(|card| card.title).collect();
+        let about: Vec<_> = told.iter().filter(|title| title.contains("worker-6 down")).collect();
+        assert_eq!(about.len(), 1, "{told:?}");
+        // A quiet fleet is not made loud.
+        assert!(told.len() <= 3, "{told:?}");
+        room.app.store.close().await;
+    };
+    Box::pin(on_sqlite(story)).await;
+}
