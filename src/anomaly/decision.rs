@@ -6,8 +6,9 @@ use super::pace::Pace;
 
 /// An alarm ends when the score stays below this share of the threshold.
 const RELEASE: f32 = 0.6;
-/// For so many minutes.
+/// For so many minutes, or this many observations where they come fast.
 const QUIET: f64 = 30.0;
+const QUIET_OBSERVATIONS: f64 = 120.0;
 /// Each alarm of the last day raises the threshold by this share: a host that often alarms must say
 /// more to be heard.
 const HABIT: f32 = 0.1;
@@ -45,7 +46,7 @@ impl Alarm {
             }
         } else if score < RELEASE * self.threshold {
             self.quiet += 1;
-            self.on = f64::from(self.quiet) < pace.minutes(QUIET);
+            self.on = f64::from(self.quiet) < pace.minutes(QUIET).min(QUIET_OBSERVATIONS);
         } else {
             self.quiet = 0;
         }

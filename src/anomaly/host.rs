@@ -40,6 +40,8 @@ const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
 /// More missing observations than this, and the last minutes are forgotten.
 const GAP: i64 = 3;
+/// Farther from expected than this, all are equally far.
+const FARTHEST: f32 = 30.0;
 /// How far an expected band reaches, in usual distances (mean absolute deviations: about 2.4 standard
 /// deviations).
 const BAND: f32 = 3.0;
@@ -255,13 +257,14 @@ impl HostDetector {
         ranked.iter().map(|(metric, _)| self.deviation(&moment, *metric, schema, stuck)).collect()
     }
 
-    /// How much a metric tells: how surprising it is, and among equals how far from expected.
+    /// How much a metric tells: how far it is from expected, and how surprising that is.
     fn telling(&self, moment: &Moment, metric: usize) -> f32 {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
         let surprise =
             self.conditional.by_metric()[metric].max(self.expectation.by_metric()[metric]);
-        surprise + 0.2 * sigmas.min(30.0)
+        // Both must speak: a metric inside its band is no reason, however badly others explain it.
+        sigmas.min(FARTHEST).sqrt() * (1.0 + surprise)
     }
 
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {

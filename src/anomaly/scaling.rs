@@ -16,6 +16,8 @@ pub(super) struct Scaling {
     spread: f32,
     mean: f32,
     deviation: f32,
+    /// Whether it was ever below zero.
+    signed: bool,
 }
 
 impl Scaling {
@@ -23,7 +25,7 @@ impl Scaling {
     pub(super) fn fit(values: impl Iterator<Item = f32>) -> Self {
         let sorted = sorted(values);
         if sorted.is_empty() {
-            return Self { median: 0.0, spread: 1.0, mean: 0.0, deviation: 1.0 };
+            return Self { median: 0.0, spread: 1.0, mean: 0.0, deviation: 1.0, signed: true };
         }
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
@@ -42,7 +44,8 @@ impl Scaling {
         }
         let least = 1e-6 * largest.max(1.0);
         let deviation = if deviation < least { 1e-2 * largest.max(1.0) } else { deviation };
-        Self { median: quantile(&sorted, 0.5), spread, mean: mean as f32, deviation }
+        let signed = sorted[0] < 0.0;
+        Self { median: quantile(&sorted, 0.5), spread, mean: mean as f32, deviation, signed }
     }
 
     /// Distance from the median in robust deviations, compressed far out: `3 asinh(x / 3)`.
@@ -50,9 +53,10 @@ impl Scaling {
         (3.0 * ((value - self.median) / (3.0 * self.spread)).asinh()).clamp(-FARTHEST, FARTHEST)
     }
 
-    /// The value at this robust distance.
+    /// The value at this robust distance; never below zero for a metric that never was.
     pub(super) fn value_at(&self, robust: f32) -> f32 {
-        self.median + 3.0 * self.spread * (robust / 3.0).sinh()
+        let value = self.median + 3.0 * self.spread * (robust / 3.0).sinh();
+        if self.signed { value } else { value.max(0.0) }
     }
 
     /// Distance from the mean in standard deviations, clipped.
@@ -68,11 +72,12 @@ mod tests {
     #[test]
     fn there_and_back() {
         let scaling = Scaling::fit((0..1000).map(|index| index as f32 / 10.0));
-        for value in [-20.0, 0.0, 49.95, 100.0, 180.0] {
+        for value in [0.0, 49.95, 100.0, 180.0] {
             let back = scaling.value_at(scaling.robust(value));
             assert!((back - value).abs() < 1e-2, "{value} became {back}");
         }
         assert!(scaling.robust(1e12) >= FARTHEST);
+        assert!(scaling.value_at(-20.0).abs() < 1e-9, "it never was below zero");
     }
 
     #[test]
