@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Anomaly, Deviation, Direction, Observation, Schema, incident::metric_base};
+use super::{
+    Anomaly, Deviation, Direction, Observation, Schema, TOP_METRICS, incident::metric_base,
+};
 
 /// The metric that is 0 while a host cannot be reached.
 const UP: &str = "up";
@@ -20,14 +22,15 @@ const SCORE: f64 = 9.0;
 /// The rules that are broken now.
 #[derive(Debug, Default)]
 pub struct Rules {
-    /// By host and metric.
-    broken: BTreeMap<(String, String), Anomaly>,
+    /// By host, with a deviation for each broken rule.
+    broken: BTreeMap<String, Anomaly>,
     missed: BTreeMap<String, u32>,
 }
 
 impl Rules {
-    /// Looks at the hosts and whether each was reached, and at what was measured. Gives every broken
-    /// rule, and those that are kept again since the last look, with their end.
+    /// Looks at the hosts and whether each was reached, and at what was measured. Gives an anomaly for
+    /// each host that breaks rules, and for those that keep all of them again since the last look, with
+    /// its end.
     pub fn judge<'a>(
         &mut self,
         hosts: impl Iterator<Item = (&'a str, bool)>,
@@ -35,50 +38,52 @@ impl Rules {
         schema: &Schema,
         now: DateTime<Utc>,
     ) -> Vec<Anomaly> {
-        let mut before = std::mem::take(&mut self.broken);
+        let mut found: BTreeMap<String, Vec<Deviation>> = BTreeMap::new();
         for (host, up) in hosts {
             let missed = self.missed.entry(host.to_owned()).or_default();
             *missed = if up { 0 } else { *missed + 1 };
             if *missed > MISSED {
                 let down = deviation(UP, 0.0, 1.0, 1.0, Direction::Down);
-                self.keep(&mut before, host, down, now);
+                found.entry(host.to_owned()).or_default().push(down);
             }
         }
         for observation in observations {
             for (metric, value) in schema.metrics().iter().zip(&observation.values) {
-                if metric_base(metric) != "disk" {
-                    continue;
-                }
-                let place = (observation.host.clone(), metric.clone());
-                let limit = if before.contains_key(&place) { FREE } else { FULL };
-                if *value > limit {
+                if metric_base(metric) == "disk" && *value > self.limit(&observation.host, metric) {
                     let full = deviation(metric, *value, 0.0, FULL, Direction::Up);
-                    self.keep(&mut before, &observation.host, full, now);
+                    found.entry(observation.host.clone()).or_default().push(full);
                 }
             }
+        }
+        let mut before = std::mem::take(&mut self.broken);
+        for (host, mut metrics) in found {
+            metrics.sort_by(|left, right| right.value.total_cmp(&left.value));
+            metrics.truncate(TOP_METRICS);
+            // A host and a beginning name an anomaly: what a detector finds in the same moment is
+            // another one.
+            let first = now + TimeDelta::milliseconds(1);
+            let start = before.remove(&host).map_or(first, |anomaly| anomaly.start);
+            let anomaly = Anomaly {
+                host: host.clone(),
+                start,
+                end: None,
+                score: SCORE,
+                once_in_days: None,
+                metrics,
+            };
+            self.broken.insert(host, anomaly);
         }
         let over = before.into_values().map(|anomaly| Anomaly { end: Some(now), ..anomaly });
         self.broken.values().cloned().chain(over).collect()
     }
 
-    fn keep(
-        &mut self,
-        before: &mut BTreeMap<(String, String), Anomaly>,
-        host: &str,
-        deviation: Deviation,
-        now: DateTime<Utc>,
-    ) {
-        let place = (host.to_owned(), deviation.metric.clone());
-        let start = before.remove(&place).map_or(now, |anomaly| anomaly.start);
-        let anomaly = Anomaly {
-            host: host.to_owned(),
-            start,
-            end: None,
-            score: SCORE,
-            once_in_days: None,
-            metrics: vec![deviation],
-        };
-        self.broken.insert(place, anomaly);
+    fn limit(&self, host: &str, metric: &str) -> f64 {
+        let broken = self.broken.get(host);
+        if broken.is_some_and(|it| it.metrics.iter().any(|it| it.metric == metric)) {
+            FREE
+        } else {
+            FULL
+        }
     }
 }
 
@@ -98,7 +103,12 @@ mod tests {
     use super::*;
 
     fn at(minute: u32) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(i64::from(minute))
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(i64::from(minute))
+    }
+
+    /// When what was found at this minute is said to have begun.
+    fn begun(minute: u32) -> DateTime<Utc> {
+        at(minute) + TimeDelta::milliseconds(1)
     }
 
     fn look(rules: &mut Rules, minute: u32, up: bool, disk: f64) -> Vec<Anomaly> {
@@ -114,7 +124,7 @@ mod tests {
         assert!(look(&mut rules, 1, false, 10.0).is_empty());
         for minute in 2..5 {
             let found = look(&mut rules, minute, false, 10.0);
-            assert_eq!((found.len(), found[0].start, found[0].end), (1, at(2), None));
+            assert_eq!((found.len(), found[0].start, found[0].end), (1, begun(2), None));
         }
         assert_eq!(look(&mut rules, 5, true, 10.0)[0].end, Some(at(5)));
         assert!(look(&mut rules, 6, true, 10.0).is_empty());
@@ -126,9 +136,21 @@ mod tests {
         assert!(look(&mut rules, 0, true, 94.9).is_empty());
         for (minute, disk) in [(1, 95.1), (2, 94.0), (3, 95.2)] {
             let found = look(&mut rules, minute, true, disk);
-            assert_eq!((found[0].start, found[0].metrics[0].value), (at(1), disk));
+            assert_eq!((found[0].start, found[0].metrics[0].value), (begun(1), disk));
         }
         assert!(look(&mut rules, 4, true, 60.0)[0].end.is_some());
+    }
+
+    #[test]
+    fn two_broken_rules_of_a_host_are_one_anomaly() {
+        let mut rules = Rules::default();
+        for minute in 0..2 {
+            look(&mut rules, minute, false, 10.0);
+        }
+        let found = look(&mut rules, 2, false, 99.0);
+        assert_eq!((found.len(), found[0].metrics.len()), (1, 2));
+        let found = look(&mut rules, 3, true, 99.0);
+        assert_eq!((found[0].start, found[0].metrics.len(), found[0].end), (begun(2), 1, None));
     }
 
     #[test]
