@@ -27,7 +27,7 @@ mod spread;
 mod tail;
 mod votes;
 
-pub use detector::{Detector, History, Settings, Verdict};
+pub use detector::{Detector, History, Settings, Verdict, tolerance};
 pub use observation::{Observation, Schema};
 
 use chrono::{DateTime, Utc};

@@ -87,6 +87,9 @@ pub enum WatchError {
     /// The metrics source.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// What people think could not be read.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// What was found could not be kept.
     #[error(transparent)]
     Incidents(#[from] crate::incidents::IncidentsError),
@@ -144,6 +147,7 @@ impl Watch {
         let hosts = fleet.hosts().iter().map(|host| (&*host.name, host.up));
         let mut found = self.rules.judge(hosts, &moment.observations, &moment.schema, now);
         if let Some(detector) = &mut self.detector {
+            detector.tolerate(&self.app.store.unwelcome().await?);
             let verdicts = detector.look(&moment.observations);
             found.extend(verdicts.into_iter().filter_map(|verdict| verdict.anomaly));
         }

@@ -137,6 +137,26 @@ impl Detector {
         self.hosts.iter().map(|host| &*host.name)
     }
 
+    /// Lets metrics stray farther before they count, where people said that they expected it. Replaces
+    /// what was tolerated before. `unwelcome` holds an anomaly for each person who said so.
+    pub fn tolerate(&mut self, unwelcome: &[Anomaly]) {
+        for host in &mut self.hosts {
+            // A broken rule is no matter of how far.
+            let judged = unwelcome.iter().filter(|anomaly| anomaly.once_in_days.is_some());
+            let named = judged.filter(|anomaly| anomaly.host == host.name);
+            let metrics = named.filter_map(|anomaly| anomaly.metrics.first());
+            let mut times = vec![0; self.schema.metrics().len()];
+            for metric in metrics {
+                if let Some(place) =
+                    self.schema.metrics().iter().position(|name| *name == metric.metric)
+                {
+                    times[place] += 1;
+                }
+            }
+            host.detector.tolerate(times.into_iter().map(tolerance).collect());
+        }
+    }
+
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
     /// it does not know are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
@@ -173,6 +193,11 @@ impl Detector {
         }
         verdicts
     }
+}
+
+/// How much farther a metric may stray after so many people called that expected.
+pub fn tolerance(people: i32) -> f32 {
+    1.5_f32.powi(people).min(4.0)
 }
 
 /// Fewer observations than this teach nothing.
@@ -258,3 +283,6 @@ fn medians_of_the_past(
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ const BAND: f32 = 3.0;
 pub(crate) struct HostDetector {
     pace: Pace,
     scalings: Vec<Scaling>,
+    /// How many times farther than usual each metric may stray; empty for not at all.
+    tolerance: Vec<f32>,
     season: Season,
     level: Lagged,
     last: Option<i64>,
@@ -137,6 +139,7 @@ impl HostDetector {
         let mut detector = Self {
             pace,
             scalings,
+            tolerance: Vec::new(),
             season,
             level,
             last: None,
@@ -181,7 +184,7 @@ impl HostDetector {
             self.windows.forget();
         }
         self.last = Some(at);
-        let prepared = prepare(at, raw, &self.scalings, &self.season, &mut self.level);
+        let mut prepared = prepare(at, raw, &self.scalings, &self.season, &mut self.level);
         let measured: Vec<f32> = prepared
             .robust
             .iter()
@@ -189,7 +192,24 @@ impl HostDetector {
             .map(|(robust, raw)| if raw.is_finite() { *robust } else { f32::NAN })
             .collect();
         self.season.learn(at, &measured);
+        self.pull_back(&mut prepared);
         prepared
+    }
+
+    /// How many times farther than usual each metric may stray.
+    pub(crate) fn tolerate(&mut self, tolerance: Vec<f32>) {
+        self.tolerance = tolerance;
+    }
+
+    /// Brings metrics that may stray nearer to what is usual, for all votes alike.
+    fn pull_back(&self, prepared: &mut Prepared) {
+        for (metric, tolerance) in self.tolerance.iter().enumerate().filter(|it| *it.1 > 1.0) {
+            let usual = prepared.season[metric];
+            let standard = self.scalings[metric].standard(self.scalings[metric].value_at(usual));
+            let nearer = |value: f32, usual: f32| usual + (value - usual) / tolerance;
+            prepared.robust[metric] = nearer(prepared.robust[metric], usual);
+            prepared.standard[metric] = nearer(prepared.standard[metric], standard);
+        }
     }
 
     /// What the votes say of an observation, given the medians of its peers.
@@ -271,11 +291,12 @@ impl HostDetector {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let from_middle = moment.robust[metric] - middle;
         let scaling = &self.scalings[metric];
+        let band = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0);
         Deviation {
             metric: schema.metrics()[metric].clone(),
             value: f64::from(moment.raw[metric]),
-            expected_low: f64::from(scaling.value_at(middle - BAND * spread)),
-            expected_high: f64::from(scaling.value_at(middle + BAND * spread)),
+            expected_low: f64::from(scaling.value_at(middle - band * spread)),
+            expected_high: f64::from(scaling.value_at(middle + band * spread)),
             direction: match (stuck, from_middle >= 0.0) {
                 (true, _) => Direction::Stuck,
                 (false, true) => Direction::Up,

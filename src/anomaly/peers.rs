@@ -10,7 +10,8 @@ use super::{
 /// Two hosts are peers in a metric when its movements within hours correlate at least so.
 const CORRELATION: f32 = 0.4;
 const MOST_PEERS: usize = 7;
-const LEAST_PEERS: usize = 2;
+/// Of fewer, one that is at fault would move the median.
+const LEAST_PEERS: usize = 3;
 /// Movements are looked at once in so many minutes, smoothed over about as many, without what is
 /// slower than this.
 const EVERY: f64 = 10.0;

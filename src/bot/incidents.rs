@@ -241,12 +241,15 @@ impl Bot {
             (None, Some(_)) => return Err(cards::which_incident(&[]).into()),
         };
         let Some(id) = last else { return Ok(cards::taken_back(None)) };
-        let number = self.numbered(speaking, &id, Permission::ManageIncidents).await?.number;
+        let incident = self.numbered(speaking, &id, Permission::ManageIncidents).await?;
+        let number = incident.number;
         let actor = self.actor(&speaking.principal.identity, speaking.principal.id.as_ref());
         let incidents = Incidents::silent(self.app.clone());
         let there = incidents.vote(number, &who, verdict, &actor, self.app.clock.now()).await?;
         Ok(match verdict {
-            Some(verdict) => cards::feedback(number, verdict, self.app.store.votes(number).await?),
+            Some(verdict) => {
+                cards::feedback(&incident, verdict, self.app.store.votes(number).await?)
+            }
             None => cards::taken_back(there.then_some(number)),
         })
     }

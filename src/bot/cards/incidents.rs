@@ -176,17 +176,38 @@ pub fn silenced(app: &App, silences: &[Silence]) -> Card {
 }
 
 /// A vote was cast.
-pub fn feedback(number: u32, verdict: Verdict, votes: Votes) -> Card {
-    let (word, effect) = match verdict {
-        Verdict::Expected => ("expected", "I keep in mind that it was known."),
-        Verdict::FalseAlarm => ("a false alarm", "I keep in mind that it was none."),
-        Verdict::Useful => ("useful", "Good to know."),
+pub fn feedback(incident: &Incident, verdict: Verdict, votes: Votes) -> Card {
+    let number = incident.number;
+    let word = match verdict {
+        Verdict::Expected => "expected",
+        Verdict::FalseAlarm => "a false alarm",
+        Verdict::Useful => "useful",
+    };
+    let effect = match verdict {
+        Verdict::Useful => "Good to know: I keep looking as I do.".to_owned(),
+        Verdict::Expected | Verdict::FalseAlarm => widened(incident, votes),
     };
     let Votes { expected, false_alarm, useful } = votes;
     Card::titled(format!("You think #{number} was {word}"))
         .line(effect)
         .note(format!("{expected} expected · {false_alarm} false alarm · {useful} useful"))
         .button("Undo", format!("undo {number}"))
+}
+
+/// What a vote changes, in words.
+fn widened(incident: &Incident, votes: Votes) -> String {
+    let lead = incident.lead().filter(|lead| lead.once_in_days.is_some());
+    let Some((lead, first)) = lead.and_then(|lead| Some((lead, lead.metrics.first()?))) else {
+        return "A broken rule stays one: `silence` keeps me quiet about it for a while."
+            .to_owned();
+    };
+    let people = i32::try_from(votes.expected + votes.false_alarm).unwrap_or(i32::MAX);
+    format!(
+        "From now on {} of {} may stray {} times as far before I speak up.",
+        super::incident::metric_name(&first.metric),
+        short(&lead.host, 80),
+        crate::anomaly::tolerance(people)
+    )
 }
 
 /// A vote was taken back, or there was none.

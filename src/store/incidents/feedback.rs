@@ -2,8 +2,11 @@
 
 use sqlx::Row as _;
 
-use super::super::{Result, Store, WriteTx, millis, words::key};
-use crate::anomaly::incident::Verdict;
+use super::super::{
+    Result, Store, WriteTx, millis,
+    words::{from_json, key},
+};
+use crate::anomaly::{Anomaly, incident::Verdict};
 
 /// How many think what of an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +68,19 @@ impl Store {
             .execute(&mut **tx)
             .await?;
         Ok(gone.rows_affected() > 0)
+    }
+
+    /// The anomalies that people called expected or false, each as often as there were people.
+    pub async fn unwelcome(&self) -> Result<Vec<Anomaly>> {
+        let rows = sqlx::query(
+            "SELECT anomalies.body AS body FROM feedback \
+             JOIN anomalies ON anomalies.incident = feedback.incident \
+             WHERE feedback.verdict IN ('expected', 'false_alarm') \
+             ORDER BY feedback.at DESC, anomalies.id LIMIT 1000",
+        )
+        .fetch_all(&self.inner.pool)
+        .await?;
+        rows.iter().map(|row| from_json("an anomaly", &row.try_get::<String, _>("body")?)).collect()
     }
 
     /// What people think of an incident.

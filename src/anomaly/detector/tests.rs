@@ -1,0 +1,204 @@
+//! A fleet of three hosts with a day and a night, and what happens to it.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use super::*;
+
+const MINUTE: i64 = 60_000;
+const METRICS: usize = 5;
+/// Days of training.
+const DAYS: i64 = 3;
+
+fn schema() -> Schema {
+    Schema::new(["cpu", "load", "memory", "network", "disk"].map(str::to_owned).to_vec())
+}
+
+/// A number between -1 and 1 that only looks random.
+fn noise(host: i64, minute: i64, metric: i64) -> f64 {
+    let mut bits = (host * 1_000_003 + minute * 7919 + metric * 104_729) as u64;
+    bits ^= bits >> 12;
+    bits = bits.wrapping_mul(0x2545_f491_4f6c_dd1d);
+    bits ^= bits >> 29;
+    (bits % 2_000_001) as f64 / 1_000_000.0 - 1.0
+}
+
+/// The metrics of a host at a minute on a normal day.
+fn normal(host: i64, minute: i64) -> Vec<f64> {
+    let day = (minute as f64 / 1440.0 * std::f64::consts::TAU).sin();
+    let busy = 40.0 + 20.0 * day + 3.0 * noise(99, minute / 7, 0);
+    vec![
+        busy + noise(host, minute, 1),
+        busy / 20.0 + 0.1 * noise(host, minute, 2),
+        55.0 + 0.5 * noise(host, minute, 3),
+        1e6 * busy + 2e4 * noise(host, minute, 4),
+        30.0 + minute as f64 / 14_400.0 + 0.01 * noise(host, minute, 5),
+    ]
+}
+
+fn trained() -> Detector {
+    static TRAINED: LazyLock<Detector> = LazyLock::new(|| train(DAYS));
+    TRAINED.clone()
+}
+
+fn train(days: i64) -> Detector {
+    let histories: BTreeMap<String, History> = (0..3)
+        .map(|host| {
+            let minutes = 0..days * 1440;
+            let history = History {
+                times: minutes.clone().map(|minute| minute * MINUTE).collect(),
+                rows: minutes
+                    .flat_map(|minute| normal(host, minute))
+                    .map(|value| value as f32)
+                    .collect(),
+            };
+            (format!("web-{host}"), history)
+        })
+        .collect();
+    Detector::train(schema(), &histories, Settings::default())
+}
+
+/// Looks at minutes after the training, where `change` may touch what each host reports.
+fn watch(
+    detector: &mut Detector,
+    minutes: std::ops::Range<i64>,
+    mut change: impl FnMut(i64, i64, &mut Vec<f64>),
+) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for minute in minutes {
+        let minute = DAYS * 1440 + minute;
+        let observations: Vec<Observation> = (0..3)
+            .map(|host| {
+                let mut values = normal(host, minute);
+                change(host, minute - DAYS * 1440, &mut values);
+                Observation { host: format!("web-{host}"), at: minute * MINUTE, values }
+            })
+            .collect();
+        verdicts.extend(detector.look(&observations));
+    }
+    verdicts
+}
+
+fn alarms(verdicts: &[Verdict], host: &str) -> usize {
+    verdicts.iter().filter(|verdict| verdict.host == host && verdict.alarm).count()
+}
+
+#[test]
+fn a_burning_cpu_is_found_at_once_where_it_burns_and_explained() {
+    let mut detector = trained();
+    let verdicts = watch(&mut detector, 0..600, |host, minute, values| {
+        if host == 1 && (300..340).contains(&minute) {
+            values[0] += 45.0;
+        }
+    });
+    let first = verdicts.iter().find(|verdict| verdict.alarm).expect("it is found");
+    let anomaly = first.anomaly.clone().unwrap();
+    let minute = first.at / MINUTE - DAYS * 1440;
+    assert!((300..305).contains(&minute), "{minute}");
+    assert_eq!(anomaly.host, "web-1");
+    assert_eq!(anomaly.metrics[0].metric, "cpu");
+    let cpu = &anomaly.metrics[0];
+    assert!(cpu.value > cpu.expected_high && cpu.direction == super::super::Direction::Up);
+    assert_eq!(alarms(&verdicts, "web-0") + alarms(&verdicts, "web-2"), 0);
+    let last = verdicts.iter().rev().find_map(|verdict| verdict.anomaly.clone()).unwrap();
+    assert!(last.end.is_some(), "it is over: {last:?}");
+}
+
+#[test]
+fn the_same_past_and_seed_make_the_same_verdicts() {
+    assert_eq!(train(1), train(1));
+    let (mut one, mut two) = (trained(), trained());
+    let change = |host: i64, minute: i64, values: &mut Vec<f64>| {
+        if host == 0 && minute > 30 {
+            values[2] += 20.0;
+        }
+    };
+    assert_eq!(watch(&mut one, 0..60, change), watch(&mut two, 0..60, change));
+}
+
+#[test]
+fn what_people_expected_must_stray_farther() {
+    let fault = |host: i64, minute: i64, values: &mut Vec<f64>| {
+        if host == 1 && (100..130).contains(&minute) {
+            values[2] += 4.0;
+        }
+    };
+    let worst = |verdicts: &[Verdict]| verdicts.iter().map(|it| it.score).fold(0.0, f32::max);
+    let mut detector = trained();
+    let told = watch(&mut detector.clone(), 0..200, fault);
+    let anomaly = told.iter().find_map(|verdict| verdict.anomaly.clone()).expect("it is found");
+    assert_eq!(anomaly.metrics[0].metric, "memory");
+    detector.tolerate(&[anomaly.clone(), anomaly]);
+    let tolerated = watch(&mut detector, 0..200, fault);
+    assert!(worst(&tolerated) < worst(&told), "{} and {}", worst(&tolerated), worst(&told));
+    detector.tolerate(&[]);
+    assert_eq!(trained().hosts().count(), 3);
+}
+
+#[test]
+fn whatever_is_reported_scores_are_numbers() {
+    let mut detector = trained();
+    let verdicts = watch(&mut detector, 0..300, |host, minute, values| match (host, minute) {
+        (0, 50..60) => values.fill(f64::NAN),
+        (0, 100) => values[0] = f64::INFINITY,
+        (1, 120..125) => values[3] = f64::MAX,
+        (1, 130) => values[3] = f64::MIN,
+        (2, 150..180) => values[1] = f64::NAN,
+        // A counter that was reset.
+        (2, 200) => values[3] = -1e12,
+        _ => {}
+    });
+    assert!(verdicts.iter().all(|verdict| verdict.score.is_finite()), "{verdicts:?}");
+    let quiet: Vec<_> = verdicts.iter().filter(|it| it.at / MINUTE % 1440 < 45).collect();
+    assert!(quiet.iter().all(|verdict| !verdict.alarm));
+}
+
+#[test]
+fn gaps_and_clocks_that_jump_are_no_anomalies() {
+    let mut detector = trained();
+    let mut verdicts = watch(&mut detector, 0..60, |_, _, _| {});
+    // Nothing for three hours, then a clock that is set back.
+    verdicts.extend(watch(&mut detector, 240..300, |_, _, _| {}));
+    verdicts.extend(watch(&mut detector, 280..340, |_, _, _| {}));
+    assert!(
+        verdicts.iter().all(|verdict| !verdict.alarm),
+        "{:?}",
+        verdicts.iter().find(|it| it.alarm)
+    );
+}
+
+#[test]
+fn an_exporter_that_repeats_itself_is_stuck() {
+    let mut detector = trained();
+    let mut frozen = None;
+    let verdicts = watch(&mut detector, 0..120, |host, minute, values| {
+        if host == 2 && minute >= 60 {
+            *values = frozen.get_or_insert_with(|| values.clone()).clone();
+        }
+    });
+    let found = verdicts.iter().find(|verdict| verdict.alarm).expect("it is found");
+    let minute = found.at / MINUTE - DAYS * 1440;
+    assert!((61..75).contains(&minute), "{minute}");
+    let anomaly = verdicts.iter().rev().find_map(|verdict| verdict.anomaly.as_ref()).unwrap();
+    assert_eq!(anomaly.host, "web-2");
+    assert_eq!(anomaly.metrics[0].direction, super::super::Direction::Stuck);
+}
+
+#[test]
+fn hosts_that_come_and_go_disturb_nobody() {
+    let mut detector = trained();
+    let look = |detector: &mut Detector, hosts: &[&str], minute: i64| {
+        let minute = DAYS * 1440 + minute;
+        let observations: Vec<Observation> = hosts
+            .iter()
+            .map(|host| Observation {
+                host: (*host).to_owned(),
+                at: minute * MINUTE,
+                values: normal(0, minute),
+            })
+            .collect();
+        detector.look(&observations)
+    };
+    assert_eq!(look(&mut detector, &["web-0", "unheard-of"], 0).len(), 1);
+    assert!(look(&mut detector, &[], 1).is_empty());
+    assert_eq!(look(&mut detector, &["web-2", "web-1"], 2).len(), 2);
+}
