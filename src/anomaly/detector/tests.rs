@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use super::*;
 
 const MINUTE: i64 = 60_000;
-const METRICS: usize = 5;
 /// Days of training.
 const DAYS: i64 = 3;
 
