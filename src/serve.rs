@@ -237,7 +237,10 @@ impl Running {
                 async move { outbox.run(token).await }
             }),
         );
-        let incidents = Incidents::new(app.clone(), &serves);
+        let incidents = match app.config.detection.mode {
+            watch::Mode::Detect => Incidents::new(app.clone(), &serves),
+            watch::Mode::Shadow | watch::Mode::Off => Incidents::silent(app.clone()),
+        };
         watched("watch", Box::pin(watch::run(app.clone(), incidents, back_token.clone())));
         watched("sampling", Box::pin(sampling::run(app.clone(), back_token.clone())));
         watched("tidying", Box::pin(tidy(app.clone(), back_token.clone())));

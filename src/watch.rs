@@ -22,7 +22,8 @@ use crate::{
 pub enum Mode {
     /// Nothing is looked for.
     Off,
-    /// What would have been told goes to the log, so that people can look before they trust.
+    /// Nobody is told. Incidents are kept all the same, for people who ask: they can look before they
+    /// trust.
     Shadow,
     /// People are told.
     Detect,
@@ -125,17 +126,8 @@ impl Watch {
         let now = self.app.clock.now();
         self.learn(now).await;
         let found = self.find(now).await?;
-        match self.app.config.detection.mode {
-            Mode::Detect => {
-                for seen in self.incidents.observe(&found, now).await? {
-                    tracing::info!(incident = seen.number, change = ?seen.kind, "an incident changed");
-                }
-            }
-            Mode::Shadow | Mode::Off => {
-                for anomaly in found.iter().filter(|anomaly| anomaly.start == now) {
-                    tracing::info!(?anomaly, "this would have been told");
-                }
-            }
+        for seen in self.incidents.observe(&found, now).await? {
+            tracing::info!(incident = seen.number, change = ?seen.kind, "an incident changed");
         }
         self.app.meters.looks.inc();
         Ok(())
