@@ -17,11 +17,11 @@ const HALF_LIFE: f64 = 1.0;
 
 /// The score from which on it alarms, for a budget of false alarms per host and day at this pace.
 ///
-/// Measured: ten times fewer false alarms need 0.9 more, and so does an observation that comes ten
+/// Measured: ten times fewer false alarms need 1.1 more, and so does an observation that comes ten
 /// times as often.
 pub(super) fn threshold(budget: f64, pace: Pace) -> f32 {
     let rate = budget.clamp(1e-4, 100.0) * (pace.seconds / 60.0);
-    (1.74 - 0.9 * rate.log10()) as f32
+    (1.67 - 1.1 * rate.log10()) as f32
 }
 
 /// Whether a host is in alarm.

@@ -92,7 +92,7 @@ pub(crate) struct Weights(pub(crate) [f32; VOTES.len()]);
 
 impl Default for Weights {
     fn default() -> Self {
-        Self([1.0, 1.0, 1.0, 1.0, 0.5, 2.0, 0.0, 0.2])
+        Self([1.0, 1.0, 1.0, 1.0, 0.5, 3.0, 0.0, 0.2])
     }
 }
 
