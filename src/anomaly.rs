@@ -7,6 +7,7 @@ pub mod csv;
 pub mod evaluate;
 pub mod exposition;
 pub mod forest;
+pub mod model;
 pub mod simulate;
 
 mod decision;
@@ -25,7 +26,7 @@ mod spread;
 mod tail;
 mod votes;
 
-pub use detector::{Detector, History, Settings, Verdict};
+pub use detector::{Detector, History, LEAST_ROWS, Settings, Verdict};
 pub use observation::{Observation, Schema};
 
 use chrono::{DateTime, Utc};

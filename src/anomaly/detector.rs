@@ -73,7 +73,8 @@ pub struct Verdict {
 }
 
 impl Detector {
-    /// Learns from the past of all hosts. Hosts with less than a few hundred observations are left out.
+    /// Learns from the past of all hosts. Hosts with fewer than [`LEAST_ROWS`]
+    /// observations are left out.
     pub fn train(
         schema: Schema,
         histories: &BTreeMap<String, History>,
@@ -132,6 +133,22 @@ impl Detector {
         self.hosts.iter().map(|host| &*host.name)
     }
 
+    /// The hosts that have peers to be compared with, in some metric.
+    pub fn hosts_with_peers(&self) -> impl Iterator<Item = &str> {
+        self.hosts().enumerate().filter(|(place, _)| self.peers.has(*place)).map(|(_, host)| host)
+    }
+
+    /// Seconds between two observations of each host in training, in the order of
+    /// [`Detector::hosts`].
+    pub fn step_seconds(&self) -> impl Iterator<Item = f64> {
+        self.hosts.iter().map(|host| host.detector.step_seconds())
+    }
+
+    /// The anomalies that go on, with an open end.
+    pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+        self.hosts.iter().filter_map(|host| host.anomaly.as_ref())
+    }
+
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
     /// it does not know are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
@@ -170,8 +187,8 @@ impl Detector {
     }
 }
 
-/// Fewer observations than this teach nothing.
-const LEAST_ROWS: usize = 240;
+/// Fewer observations of a host than this teach nothing.
+pub const LEAST_ROWS: usize = 240;
 
 impl Host {
     /// Keeps the anomaly of this host current: begun, worse, or over.

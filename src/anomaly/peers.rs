@@ -39,6 +39,11 @@ impl Peers {
         Self { by_host }
     }
 
+    /// Whether a host has peers in any metric.
+    pub(super) fn has(&self, host: usize) -> bool {
+        self.by_host.get(host).is_some_and(|metrics| metrics.iter().any(|peers| !peers.is_empty()))
+    }
+
     /// Medians of the peers, a value for each metric; not a number where there are too few. `rows`
     /// holds the scaled values of each host that reported.
     pub(super) fn medians(&self, host: usize, rows: &[Option<&[f32]>], into: &mut Vec<f32>) {
