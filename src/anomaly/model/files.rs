@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{FormatError, Model, decode, encode};
-use crate::anomaly::Schema;
+use crate::{anomaly::Schema, format};
 
 /// How many models are kept: `FILE`, `FILE.1` and `FILE.2`.
 pub const GENERATIONS: usize = 3;
@@ -193,14 +193,11 @@ fn sync_directory(_directory: &Path) -> io::Result<()> {
 
 /// How two lists of metrics differ, in words.
 fn differences(model: &Schema, data: &Schema) -> String {
-    let only = |these: &Schema, those: &Schema| -> Vec<String> {
-        these.metrics().iter().filter(|it| !those.metrics().contains(it)).cloned().collect()
-    };
     let parts: Vec<String> =
         [("only the model has", only(model, data)), ("only the data have", only(data, model))]
             .into_iter()
             .filter(|(_, metrics)| !metrics.is_empty())
-            .map(|(whose, metrics)| format!("{whose} {}", some(&metrics)))
+            .map(|(whose, metrics)| format!("{whose} {}", format::names(metrics, NAMED)))
             .collect();
     if parts.is_empty() {
         "they have the same metrics in another order".to_owned()
@@ -209,11 +206,8 @@ fn differences(model: &Schema, data: &Schema) -> String {
     }
 }
 
-/// The first few names, and how many more there are.
-fn some(names: &[String]) -> String {
-    let named: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
-    match names.len().saturating_sub(NAMED) {
-        0 => named.join(", "),
-        rest => format!("{} and {rest} more", named.join(", ")),
-    }
+/// The metrics of one list that the other does not have.
+fn only<'a>(schema: &'a Schema, other: &Schema) -> Vec<&'a str> {
+    let names = schema.metrics().iter();
+    names.filter(|name| !other.metrics().contains(name)).map(String::as_str).collect()
 }
