@@ -1,5 +1,7 @@
 //! Making up machines with faults, and judging a detector by them.
 
+mod training;
+
 use std::{fmt::Write as _, fs, process::Output};
 
 use crate::support::bot::{Smartcloudops, json};

@@ -1,0 +1,1 @@
+//! Learning from made-up machines, looking at them, and being judged.
