@@ -1,5 +1,6 @@
 //! Making up machines with faults, and judging a detector by them.
 
+mod fleet;
 mod training;
 
 use std::{fmt::Write as _, fs, process::Output};
