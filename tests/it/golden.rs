@@ -98,7 +98,7 @@ fn the_golden_model_is_read_and_says_the_same() {
     assert_eq!((header.hosts, header.seed), (2, Settings::default().seed));
     assert_eq!(detector.hosts().collect::<Vec<_>>(), ["web-1", "web-2"]);
     let observations = observations(&data("golden.csv"));
-    assert_eq!(observations.len() as i64, 2 * MOMENTS);
+    assert_eq!(observations.len(), 2 * usize::try_from(MOMENTS).unwrap());
     let said = scores(detector, &observations);
     let expected = fs::read_to_string(data("golden_scores.csv")).unwrap();
     assert_eq!(said.lines().count(), expected.lines().count());
