@@ -29,6 +29,8 @@ are. Two weeks are good, and a week is the least that knows weekends. Faults in 
 Example:
   smartcloudops simulate --seed 7 --hosts 24 --days 14 --quiet-days 7 --out made-up
   smartcloudops train --csv made-up/metrics.csv --model fleet.model";
+/// A shorter past does not know weekends, and its rarest normal moments are too few to know what is rare.
+const LEAST_DAYS: f64 = 7.0;
 /// So many hosts are named in a line.
 const NAMED: usize = 10;
 
@@ -104,6 +106,13 @@ pub(super) fn run(arguments: &Arguments, clock: &Clock) -> Result<u8, CliError> 
         let most = short.values().map(|history| history.times.len()).max().unwrap_or(0);
         return Err(TrainError::TooShort { most, hosts: format::count(hosts, "host") }.into());
     };
+    let days = (trained.1 - trained.0) as f64 / 86_400_000.0;
+    if days < LEAST_DAYS - 0.1 {
+        note(&format!(
+            "the past is {days:.1} days long: with less than a week there are more false alarms than \
+             the budget says"
+        ));
+    }
     let settings = Settings { budget: arguments.budget, seed: arguments.seed };
     let bar = progress::busy("learning what is normal");
     let detector = Detector::train(schema, &long, settings);

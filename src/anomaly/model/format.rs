@@ -84,7 +84,7 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     if start == 0 || bytes[..start] != MAGIC[..start] {
         return Err(FormatError::NotAModel);
     }
-    reader.take(MAGIC.len() as u64)?;
+    reader.take(MAGIC.len() as u64, 0)?;
     // The version is judged before the checksum: where that is belongs to the version.
     let found = u32::from_le_bytes(reader.array()?);
     if found != VERSION {
@@ -94,9 +94,9 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     if length > LONGEST_HEADER {
         return Err(FormatError::Damaged);
     }
-    let header = reader.take(length as u64)?;
+    let header = reader.take(length as u64, size_of::<u64>() + CHECKSUM)?;
     let length = u64::from_le_bytes(reader.array()?);
-    let detector = reader.take(length)?;
+    let detector = reader.take(length, CHECKSUM)?;
     let checksum = u32::from_le_bytes(reader.array()?);
     if !reader.rest.is_empty() || crc32fast::hash(&bytes[..bytes.len() - CHECKSUM]) != checksum {
         return Err(FormatError::Damaged);
@@ -122,11 +122,13 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8], FormatError> {
+    /// Where they are not there, says how many there should be in all: at least `after` more follow.
+    fn take(&mut self, length: u64, after: usize) -> Result<&'a [u8], FormatError> {
         let split =
             usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
         let Some((taken, rest)) = split else {
-            let expected = (self.all - self.rest.len() as u64).saturating_add(length);
+            let before = self.all - self.rest.len() as u64;
+            let expected = before.saturating_add(length).saturating_add(after as u64);
             return Err(FormatError::CutOff { expected, found: self.all });
         };
         self.rest = rest;
@@ -134,7 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
-        let taken = self.take(N as u64)?;
+        let taken = self.take(N as u64, 0)?;
         taken.try_into().map_err(|_| FormatError::Damaged)
     }
 }

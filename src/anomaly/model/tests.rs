@@ -80,6 +80,10 @@ fn what_is_wrong_is_told_apart() {
         error(&BYTES[..BYTES.len() - 1]),
         FormatError::CutOff { expected: BYTES.len() as u64, found: BYTES.len() as u64 - 1 }
     );
+    assert_eq!(
+        error(&BYTES[..BYTES.len() - 100]),
+        FormatError::CutOff { expected: BYTES.len() as u64, found: BYTES.len() as u64 - 100 }
+    );
     assert!(matches!(error(&BYTES[..5]), FormatError::CutOff { .. }));
     let mut other = BYTES.clone();
     other[8] = 77;

@@ -296,6 +296,7 @@ fn what_cannot_be_learned_from_is_said_in_a_sentence() {
     went_well(&output);
     let said = out(&output);
     assert!(said.contains("fewer than 240 observations: 1 host, `new-1`"), "{said}");
+    assert!(err(&output).contains("the past is 3.0 days long"), "{}", err(&output));
     assert!(err(&output).contains("1 of 866 rows were left out"), "{}", err(&output));
     assert!(err(&output).contains("`soon` is no time"), "{}", err(&output));
 
