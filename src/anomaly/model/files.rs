@@ -127,12 +127,18 @@ pub fn save(path: &Path, model: &Model) -> Result<u64, ModelError> {
 pub fn load(path: &Path, expected: Option<&Schema>) -> Result<Model, ModelError> {
     let failed = |source| ModelError::Io { what: "read", file: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
+    let metadata = file.metadata().map_err(failed)?;
+    // A device may never end, and a directory has nothing to read.
+    if !metadata.is_file() {
+        let reason = FormatError::NotAModel;
+        return Err(ModelError::Format { file: path.to_owned(), reason });
+    }
+    let bytes = metadata.len();
     if bytes > MAX_BYTES {
         return Err(ModelError::TooLarge { file: path.to_owned(), bytes });
     }
     let mut contents = Vec::with_capacity(bytes as usize);
-    // What grows meanwhile, or is no plain file, is still bounded.
+    // What grows meanwhile is still bounded.
     (&mut file).take(MAX_BYTES).read_to_end(&mut contents).map_err(failed)?;
     let model =
         decode(&contents).map_err(|reason| ModelError::Format { file: path.to_owned(), reason })?;

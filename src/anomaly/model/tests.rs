@@ -144,6 +144,8 @@ fn what_is_not_there_or_being_written_is_said() {
     let (_directory, path) = place();
     let missing = load_newest(&path, None).unwrap_err().to_string();
     assert!(missing.starts_with(&format!("cannot read {}: ", path.display())), "{missing}");
+    let directory = load(path.parent().unwrap(), None).unwrap_err().to_string();
+    assert!(directory.contains("it is not a model file"), "{directory}");
     let other = fs::File::create(suffixed(&path, ".new")).unwrap();
     other.lock().unwrap();
     let busy = save(&path, &MODEL).unwrap_err().to_string();
