@@ -27,17 +27,18 @@ use output::{Events, Scores};
 use stream::{Counts, Detection};
 
 const EXAMPLE: &str = "\
-Scores:  entity,timestamp,score,alarm    a row for each observation, in the order of time; the score is
-         -log10 of how often something as unusual comes on normal days, the alarm is 0 or 1
-Events:  a line of JSON for each anomaly: host, start, end, score, once_in_days and the metrics that
-         tell most, each with its value, what was expected, the direction and the sigmas; end is null
-         for what goes on at the end of the data
+Scores:  entity,timestamp,score,alarm
+         A row for each observation, in the order of time. The score is -log10 of how often
+         something as unusual comes on normal days; the alarm is 0 or 1.
+Events:  A line of JSON for each anomaly: host, start, end, score, once_in_days and the metrics
+         that tell most, each with its value, what was expected, the direction and the sigmas.
+         The end is null for what goes on at the end of the data.
 
-Rows of a file with a column `split` are looked at where it says `test`; of a file without it all are.
-Columns are found by their names. Hosts that the model does not know get the score 0.
+Rows of a file with a column `split` are looked at where it says `test`; of a file without it all
+are. Columns are found by their names. Hosts that the model does not know get the score 0.
 
 Example:
-  smartcloudops detect --model fleet.model --csv metrics.csv --scores scores.csv --events events.jsonl
+  smartcloudops detect --model fleet.model --csv metrics.csv --scores scores.csv
   smartcloudops evaluate --scores scores.csv --labels labels.csv";
 /// So many hosts or metrics are named in a line.
 const NAMED: usize = 10;

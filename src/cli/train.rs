@@ -23,8 +23,9 @@ The budget is how many false alarms per host and day you can bear. About right a
   0.02  where an alarm wakes somebody up
 A smaller budget finds fewer of the mild faults.
 
-Rows of a file with a column `split` are learned from where it says `train`; of a file without it all
-are. Two weeks are good, and a week is the least that knows weekends. Faults in the past do little harm.
+Rows of a file with a column `split` are learned from where it says `train`; of a file without
+it all are. Two weeks are good, and a week is the least that knows weekends. Faults in the past do
+little harm.
 
 Example:
   smartcloudops simulate --seed 7 --hosts 24 --days 14 --quiet-days 7 --out made-up

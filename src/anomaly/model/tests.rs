@@ -140,6 +140,27 @@ fn an_older_generation_is_used_when_the_newest_cannot_be() {
 }
 
 #[test]
+fn a_crash_between_two_renamings_loses_no_model_that_was_there() {
+    let renamings = [(".1", ".2"), ("", ".1")];
+    for done in 0..=renamings.len() {
+        let (_directory, path) = place();
+        for at in 1..=3 {
+            save(&path, &written(at)).unwrap();
+        }
+        fs::write(suffixed(&path, ".new"), &*BYTES).unwrap();
+        for (from, to) in &renamings[..done] {
+            fs::rename(suffixed(&path, from), suffixed(&path, to)).unwrap();
+        }
+        assert_eq!(load_newest(&path, None).unwrap().model.header.written, 3, "{done}");
+        // The next one takes its place, and the one before is still there.
+        save(&path, &written(4)).unwrap();
+        assert_eq!(load(&path, None).unwrap().header.written, 4, "{done}");
+        assert_eq!(load(&suffixed(&path, ".1"), None).unwrap().header.written, 3, "{done}");
+        assert_eq!(load(&suffixed(&path, ".2"), None).unwrap().header.written, 2, "{done}");
+    }
+}
+
+#[test]
 fn what_is_not_there_or_being_written_is_said() {
     let (_directory, path) = place();
     let missing = load_newest(&path, None).unwrap_err().to_string();
