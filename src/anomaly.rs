@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod exposition;
 pub mod forest;
 pub mod incident;
+pub mod model;
 pub mod rules;
 pub mod simulate;
 
@@ -27,7 +28,7 @@ mod spread;
 mod tail;
 mod votes;
 
-pub use detector::{Detector, History, Settings, Verdict, tolerance};
+pub use detector::{Detector, History, LEAST_ROWS, Settings, Verdict, tolerance};
 pub use observation::{Observation, Schema};
 
 use chrono::{DateTime, Utc};

@@ -3,11 +3,13 @@
 mod ask;
 mod audit;
 mod config;
+mod detect;
 mod doctor;
 mod evaluate;
 mod progress;
 mod roles;
 mod simulate;
+mod train;
 
 use std::{
     ffi::OsString,
@@ -22,7 +24,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     access::RefusalKind,
-    anomaly::evaluate::InputError,
+    anomaly::{csv::CsvError, evaluate::InputError, model::ModelError},
     app::AppError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
@@ -82,6 +84,10 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Make up the metrics of machines with known faults, to try a detector on
     Simulate(simulate::Arguments),
+    /// Learn what is normal on each host from its past, into a model file
+    Train(train::Arguments),
+    /// Say how unusual observations are, by what a model has learned
+    Detect(detect::Arguments),
     /// Find out what is wrong and how to mend it
     Doctor,
     /// Write completions for a shell, e.g. `smartcloudops completions bash`
@@ -102,6 +108,14 @@ pub(crate) enum CliError {
     Serve(#[from] serve::ServeError),
     #[error(transparent)]
     Evaluate(#[from] InputError),
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Train(#[from] train::TrainError),
+    #[error(transparent)]
+    Detect(#[from] detect::DetectError),
     #[error("cannot {what}: {source}")]
     Io { what: String, source: io::Error },
 }
@@ -161,6 +175,8 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         Command::Evaluate(arguments) => return evaluate::run(arguments),
         Command::Simulate(arguments) => return simulate::run(arguments),
+        Command::Train(arguments) => return train::run(arguments, &Clock::system()),
+        Command::Detect(arguments) => return detect::run(arguments),
         _ => {}
     }
     // A chat is nothing to compute: on a machine of 64 cores, 64 threads would only cost memory.
@@ -192,6 +208,8 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             | Command::Doctor
             | Command::Evaluate(_)
             | Command::Simulate(_)
+            | Command::Train(_)
+            | Command::Detect(_)
             | Command::Completions { .. } => Ok(SUCCESS),
         }
     });
@@ -227,6 +245,12 @@ fn code_of(kind: RefusalKind) -> u8 {
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}");
+}
+
+/// Prints what somebody should know of a command that goes on.
+fn note(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = writeln!(out, "note: {text}");
 }
 
 /// Prints what went wrong.

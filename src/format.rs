@@ -11,6 +11,8 @@ use crate::metrics::Unit;
 
 const SI: [&str; 9] = ["M", "G", "T", "P", "E", "Z", "Y", "R", "Q"];
 const IEC: [&str; 9] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+/// More characters of a name than these are not repeated in a list.
+const LONGEST_NAME: usize = 60;
 const MINUTE: f64 = 60.0;
 const HOUR: f64 = 3_600.0;
 const DAY: f64 = 86_400.0;
@@ -47,6 +49,24 @@ fn number(value: f64) -> String {
 /// So many of something: `1 host`, `20 hosts`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The first few of these names, and how many more there are: `` `a`, `b` and 4 more ``. Names may come
+/// from anywhere: they are cut, and lose their control characters.
+pub fn names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let listed: Vec<String> = names
+        .by_ref()
+        .take(most)
+        .map(|name| {
+            format!("`{}`", name.chars().map(printable).take(LONGEST_NAME).collect::<String>())
+        })
+        .collect();
+    match names.count() {
+        0 => listed.join(", "),
+        rest => format!("{} and {rest} more", listed.join(", ")),
+    }
 }
 
 /// A count of bytes: `812 B`, `1.5 MiB`.
@@ -175,6 +195,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_list_of_names_is_short_and_harmless() {
+        assert_eq!(names(["a", "b"], 3), "`a`, `b`");
+        assert_eq!(names(["a", "b", "c", "d"], 2), "`a`, `b` and 2 more");
+        assert_eq!(names(["\u{1b}[31m"], 2), "` [31m`");
+        assert!(names([&*"x".repeat(500)], 1).len() < 70);
+    }
 
     #[test]
     fn numbers_have_three_significant_digits_and_their_unit() {

@@ -3,7 +3,8 @@
 //! Two shapes are told apart by the header: wide (`host,timestamp,cpu,memory,…`) and long
 //! (`host,timestamp,metric,value`). `host` may be called `entity`, `instance` or `node`, and
 //! `timestamp` may be called `time` or `at`. Columns named in [`LABELS`] say something about the host
-//! and are no metrics. Times are seconds since 1970 or RFC 3339; an empty value, one that is not a
+//! and are no metrics; of a file with the column `split`, [`Dataset::open_part`] takes the rows of one
+//! [`Part`] alone. Times are seconds since 1970 or RFC 3339; an empty value, one that is not a
 //! number and an infinite one are missing.
 //!
 //! Files need not fit into memory. A first pass splits them into runs in which time does not go
@@ -11,7 +12,9 @@
 //! runs are then merged through small buffers. Several files are one data set.
 
 mod header;
+mod histories;
 mod merge;
+mod part;
 mod report;
 mod run;
 mod scan;
@@ -19,6 +22,7 @@ mod value;
 
 pub use header::LABELS;
 pub use merge::Observations;
+pub use part::Part;
 pub use report::{BadRow, EXAMPLES, Report};
 pub(crate) use value::milliseconds;
 
@@ -72,6 +76,15 @@ pub enum CsvError {
         /// Which file.
         file: PathBuf,
     },
+    /// All rows belong to other parts of the data.
+    #[error(
+        "no row has `{part}` in the column `split`: name a file with such rows, or leave the column \
+         out to use all of them"
+    )]
+    NoRowsOfPart {
+        /// Which part was asked for.
+        part: Part,
+    },
     /// The long shape names very many metrics.
     #[error(
         "the files name more than {MAX_METRICS} metrics: leave out those that tell nothing about \
@@ -111,6 +124,7 @@ pub struct Dataset {
     hosts: BTreeSet<String>,
     roles: BTreeMap<String, String>,
     span: (i64, i64),
+    part: Option<Part>,
     report: Report,
 }
 
@@ -125,20 +139,31 @@ struct Source {
 impl Dataset {
     /// Looks through the files once, without keeping their rows.
     pub fn open(files: &[PathBuf]) -> Result<Self, CsvError> {
-        Self::open_with(files, |_| {})
+        Self::open_part(files, None, |_| {})
     }
 
     /// As [`Dataset::open`]; every now and then `progress` is told how many bytes of all files were
     /// looked through.
     pub fn open_with(files: &[PathBuf], progress: impl FnMut(u64)) -> Result<Self, CsvError> {
+        Self::open_part(files, None, progress)
+    }
+
+    /// As [`Dataset::open_with`], with the rows of one part alone where a file has the column `split`;
+    /// of a file without it all rows count. Rows of other parts are as if they were not there, and a
+    /// part without any row is an error.
+    pub fn open_part(
+        files: &[PathBuf],
+        part: Option<Part>,
+        progress: impl FnMut(u64),
+    ) -> Result<Self, CsvError> {
         if files.is_empty() {
             return Err(CsvError::NoFiles);
         }
-        let mut scanned = Scanned::new(progress);
+        let mut scanned = Scanned::new(part, progress);
         for file in files {
             scanned.scan(file)?;
         }
-        Ok(scanned.into_dataset())
+        scanned.into_dataset()
     }
 
     /// The metrics of all files, in the order in which they first appear.
@@ -154,6 +179,11 @@ impl Dataset {
     /// The role of each host that has one, from the column `role`; the first one counts.
     pub fn roles(&self) -> &BTreeMap<String, String> {
         &self.roles
+    }
+
+    /// The part whose rows are read, when one was asked for and a file has the column `split`.
+    pub fn part(&self) -> Option<Part> {
+        self.part.filter(|_| self.files.iter().any(|file| file.layout.split.is_some()))
     }
 
     /// The first and the last moment, in milliseconds since 1970.
@@ -172,7 +202,8 @@ impl Dataset {
     /// counted in [`Dataset::report`], which begins anew.
     pub fn observations(&mut self) -> Result<Observations<'_>, CsvError> {
         self.report = Report::default();
-        Observations::start(&self.files, &self.runs, self.schema.metrics(), &mut self.report)
+        let Self { files, runs, schema, part, report, .. } = self;
+        Observations::start(files, runs, schema.metrics(), *part, report)
     }
 
     /// What the last [`Dataset::observations`] met so far.

@@ -11,7 +11,7 @@ use super::{
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
     pace::Pace,
-    peers::Peers,
+    peers::{Peers, Scaled},
 };
 
 /// The past of one host.
@@ -76,7 +76,8 @@ pub struct Verdict {
 }
 
 impl Detector {
-    /// Learns from the past of all hosts. Hosts with less than a few hundred observations are left out.
+    /// Learns from the past of all hosts. Hosts with fewer than [`LEAST_ROWS`]
+    /// observations are left out.
     pub fn train(
         schema: Schema,
         histories: &BTreeMap<String, History>,
@@ -89,9 +90,13 @@ impl Detector {
             .iter()
             .map(|(_, history)| scaled(&history.rows, metrics, &scalings(&history.rows, metrics)))
             .collect();
-        let slices: Vec<&[f32]> = scaled.iter().map(Vec::as_slice).collect();
+        let pasts: Vec<Scaled> = histories
+            .iter()
+            .zip(&scaled)
+            .map(|((_, history), rows)| Scaled { times: &history.times, rows })
+            .collect();
         let pace = histories.first().map_or(Pace { seconds: 60.0 }, |it| Pace::of(&it.1.times));
-        let peers = Peers::find(&slices, metrics, pace);
+        let peers = Peers::find(&pasts, metrics, pace);
         let forest = forest(&histories, metrics, settings.seed);
         let hosts = histories
             .iter()
@@ -157,6 +162,22 @@ impl Detector {
         }
     }
 
+    /// The hosts that have peers to be compared with, in some metric.
+    pub fn hosts_with_peers(&self) -> impl Iterator<Item = &str> {
+        self.hosts().enumerate().filter(|(place, _)| self.peers.has(*place)).map(|(_, host)| host)
+    }
+
+    /// Seconds between two observations of each host in training, in the order of
+    /// [`Detector::hosts`].
+    pub fn step_seconds(&self) -> impl Iterator<Item = f64> {
+        self.hosts.iter().map(|host| host.detector.step_seconds())
+    }
+
+    /// The anomalies that go on, with an open end.
+    pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+        self.hosts.iter().filter_map(|host| host.anomaly.as_ref())
+    }
+
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
     /// it does not know are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
@@ -200,8 +221,8 @@ pub fn tolerance(people: i32) -> f32 {
     1.5_f32.powi(people).min(4.0)
 }
 
-/// Fewer observations than this teach nothing.
-const LEAST_ROWS: usize = 60;
+/// Fewer observations of a host than this teach nothing.
+pub const LEAST_ROWS: usize = 60;
 
 impl Host {
     /// Keeps the anomaly of this host current: begun, worse, or over.

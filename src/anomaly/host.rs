@@ -188,7 +188,7 @@ impl HostDetector {
         let measured: Vec<f32> = prepared
             .robust
             .iter()
-            .zip(raw)
+            .zip(&prepared.raw)
             .map(|(robust, raw)| if raw.is_finite() { *robust } else { f32::NAN })
             .collect();
         self.season.learn(at, &measured);
@@ -338,8 +338,13 @@ fn prepare(
     level: &mut Lagged,
 ) -> Prepared {
     let mut prepared = Prepared { raw: raw.to_vec(), ..Prepared::default() };
+    for (raw, scaling) in prepared.raw.iter_mut().zip(scalings) {
+        if !scaling.is_known() {
+            *raw = f32::NAN;
+        }
+    }
     season.at(at, &mut prepared.season);
-    for ((raw, scaling), usual) in raw.iter().zip(scalings).zip(&prepared.season) {
+    for ((raw, scaling), usual) in prepared.raw.iter().zip(scalings).zip(&prepared.season) {
         let present = raw.is_finite();
         prepared.robust.push(if present { scaling.robust(*raw) } else { *usual });
         prepared.standard.push(if present { scaling.standard(*raw) } else { 0.0 });

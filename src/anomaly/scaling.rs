@@ -25,7 +25,14 @@ impl Scaling {
     pub(super) fn fit(values: impl Iterator<Item = f32>) -> Self {
         let sorted = sorted(values);
         if sorted.is_empty() {
-            return Self { median: 0.0, spread: 1.0, mean: 0.0, deviation: 1.0, signed: true };
+            // Whatever such a metric is one day, nothing is known of it.
+            return Self {
+                median: f32::NAN,
+                spread: 1.0,
+                mean: f32::NAN,
+                deviation: 1.0,
+                signed: true,
+            };
         }
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
@@ -46,6 +53,11 @@ impl Scaling {
         let deviation = if deviation < least { 1e-2 * largest.max(1.0) } else { deviation };
         let signed = sorted[0] < 0.0;
         Self { median: quantile(&sorted, 0.5), spread, mean: mean as f32, deviation, signed }
+    }
+
+    /// Whether there was anything to learn from.
+    pub(super) fn is_known(&self) -> bool {
+        self.median.is_finite()
     }
 
     /// Distance from the median in robust deviations, compressed far out: `3 asinh(x / 3)`.
@@ -85,6 +97,6 @@ mod tests {
         let scaling = Scaling::fit([5.0; 100].into_iter());
         assert!(scaling.robust(5.0).abs() < 1e-9);
         assert!(scaling.robust(6.0) > 3.0);
-        assert!(Scaling::fit([f32::NAN].into_iter()).robust(0.0).is_finite());
+        assert!(!Scaling::fit([f32::NAN].into_iter()).is_known());
     }
 }

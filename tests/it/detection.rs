@@ -1,5 +1,8 @@
 //! Making up machines with faults, and judging a detector by them.
 
+mod fleet;
+mod training;
+
 use std::{fmt::Write as _, fs, process::Output};
 
 use crate::support::bot::{Smartcloudops, json};

@@ -17,6 +17,7 @@ mod cli;
 mod conversation;
 mod crash;
 mod detection;
+mod golden;
 mod incidents;
 mod killed;
 mod locked;

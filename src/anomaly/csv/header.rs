@@ -2,8 +2,8 @@
 
 use csv::ByteRecord;
 
-/// Columns that say something about a host and are no metrics. `role` makes peer groups; the others
-/// are ignored.
+/// Columns that say something about a host and are no metrics. `role` makes peer groups and `split` says
+/// which rows are for training; the others are ignored.
 pub const LABELS: [&str; 14] = [
     "role",
     "zone",
@@ -34,6 +34,8 @@ pub(super) struct Layout {
     pub(super) time: usize,
     /// The column with the role of the host.
     pub(super) role: Option<usize>,
+    /// The column that says which part of the data a row belongs to.
+    pub(super) split: Option<usize>,
     /// Where the values are.
     pub(super) shape: Shape,
 }
@@ -98,7 +100,7 @@ pub(super) fn read(
         }
         _ => Shape::Wide(others.iter().map(|(column, name)| (*column, place(name))).collect()),
     };
-    Ok(Layout { fields: names.len(), host, time, role: find("role"), shape })
+    Ok(Layout { fields: names.len(), host, time, role: find("role"), split: find("split"), shape })
 }
 
 fn missing(what: &str, names: &[&str]) -> String {
@@ -118,6 +120,7 @@ mod tests {
     fn both_shapes_are_recognised_by_their_columns() {
         let wide = layout("Entity,time,role,cpu,split,memory").unwrap();
         assert_eq!((wide.host, wide.time, wide.role, wide.fields), (0, 1, Some(2), 6));
+        assert_eq!(wide.split, Some(4));
         assert_eq!(wide.shape, Shape::Wide(vec![(3, 0), (5, 1)]));
         let long = layout("at,node,metric,value,zone").unwrap();
         assert_eq!((long.host, long.time, long.role), (1, 0, None));

@@ -11,8 +11,9 @@ use std::{
 use csv::ByteRecord;
 
 use super::{
-    BadRow, CsvError, MAX_ROWS_AT_ONCE, Report, Source,
+    BadRow, CsvError, MAX_ROWS_AT_ONCE, Part, Report, Source,
     header::{Layout, Shape},
+    part,
     report::quote,
     run::{Rows, Run},
     value::{milliseconds, number},
@@ -27,6 +28,7 @@ pub struct Observations<'a> {
     next: BinaryHeap<Reverse<(i64, usize)>>,
     places: HashMap<&'a str, usize>,
     metrics: usize,
+    part: Option<Part>,
     ready: VecDeque<Observation>,
     bytes: u64,
     report: &'a mut Report,
@@ -41,7 +43,7 @@ struct Head {
 }
 
 /// A row of the moment that is being put together.
-struct Part {
+struct Piece {
     host: String,
     file: usize,
     line: u64,
@@ -54,6 +56,7 @@ impl<'a> Observations<'a> {
         files: &'a [Source],
         runs: &[Run],
         metrics: &'a [String],
+        part: Option<Part>,
         report: &'a mut Report,
     ) -> Result<Self, CsvError> {
         let mut open = Vec::with_capacity(files.len());
@@ -74,6 +77,7 @@ impl<'a> Observations<'a> {
             next: BinaryHeap::new(),
             places: metrics.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect(),
             metrics: metrics.len(),
+            part,
             ready: VecDeque::new(),
             bytes: 0,
             report,
@@ -101,6 +105,9 @@ impl<'a> Observations<'a> {
                 .map_err(|source| CsvError::Io { file: path.clone(), source })?;
             self.bytes += head.rows.bytes - before;
             let Some(line) = line else { return Ok(()) };
+            if part::is_of_another(&head.row, layout, self.part) {
+                continue;
+            }
             self.report.rows += 1;
             match moment(&head.row, layout) {
                 Ok(at) => {
@@ -118,33 +125,33 @@ impl<'a> Observations<'a> {
     /// Takes every row of the next moment.
     fn fill(&mut self) -> Result<(), CsvError> {
         let Some(Reverse((moment, _))) = self.next.peek().copied() else { return Ok(()) };
-        let mut parts = Vec::new();
+        let mut pieces = Vec::new();
         while let Some(Reverse((at, run))) = self.next.peek().copied()
             && at == moment
         {
             self.next.pop();
             let Head { file, row, line, .. } = &self.heads[run];
             let (file, line) = (*file, *line);
-            match part(row, &self.files[file].layout, &self.places) {
-                Ok((host, cells)) => parts.push(Part { host, file, line, cells }),
+            match cells_of(row, &self.files[file].layout, &self.places) {
+                Ok((host, cells)) => pieces.push(Piece { host, file, line, cells }),
                 Err(reason) => self.refuse(file, line, reason),
             }
-            if parts.len() > MAX_ROWS_AT_ONCE {
+            if pieces.len() > MAX_ROWS_AT_ONCE {
                 return Err(CsvError::TooManyAtOnce { at });
             }
             self.advance(run)?;
         }
         // Rows of one host stay in the order of the files: the first one of two alike counts.
-        parts.sort_by(|a, b| a.host.cmp(&b.host));
-        self.join(moment, parts);
+        pieces.sort_by(|a, b| a.host.cmp(&b.host));
+        self.join(moment, pieces);
         Ok(())
     }
 
     /// Joins the rows of each host, which are neighbours.
-    fn join(&mut self, at: i64, parts: Vec<Part>) {
+    fn join(&mut self, at: i64, pieces: Vec<Piece>) {
         let mut given = vec![false; self.metrics];
         let mut last: Option<Observation> = None;
-        for Part { host, file, line, cells } in parts {
+        for Piece { host, file, line, cells } in pieces {
             if last.as_ref().is_none_or(|last| last.host != host) {
                 given.fill(false);
                 let values = vec![f64::NAN; self.metrics];
@@ -200,7 +207,7 @@ fn moment(row: &ByteRecord, layout: &Layout) -> Result<i64, String> {
 }
 
 /// The host and the values of a row that [`moment`] accepted.
-fn part(
+fn cells_of(
     row: &ByteRecord,
     layout: &Layout,
     places: &HashMap<&str, usize>,

@@ -9,8 +9,9 @@ use std::{
 use csv::ByteRecord;
 
 use super::{
-    CsvError, Dataset, MAX_METRICS, MAX_RUNS, Report, Source,
+    CsvError, Dataset, MAX_METRICS, MAX_RUNS, Part, Report, Source,
     header::{self, Layout, Shape},
+    part,
     run::{Run, into_io, line_of, plain},
     value::milliseconds,
 };
@@ -22,6 +23,7 @@ const ROWS_PER_PROGRESS: u64 = 1 << 14;
 
 /// What is known of the files so far.
 pub(super) struct Scanned<P> {
+    part: Option<Part>,
     progress: P,
     files: Vec<Source>,
     runs: Vec<Run>,
@@ -51,8 +53,9 @@ impl Metrics {
 }
 
 impl<P: FnMut(u64)> Scanned<P> {
-    pub(super) fn new(progress: P) -> Self {
+    pub(super) fn new(part: Option<Part>, progress: P) -> Self {
         Self {
+            part,
             progress,
             files: Vec::new(),
             runs: Vec::new(),
@@ -85,11 +88,15 @@ impl<P: FnMut(u64)> Scanned<P> {
             line: reader.position().line() + first_line - 1,
         };
         let mut newest = None;
-        let mut rows = 0;
+        let (mut rows, mut other_parts) = (0, false);
         while reader.read_byte_record(&mut row).map_err(into_io).map_err(failed)? {
             rows += 1;
             if rows % ROWS_PER_PROGRESS == 0 {
                 (self.progress)(before + reader.position().byte());
+            }
+            if part::is_of_another(&row, &layout, self.part) {
+                other_parts = true;
+                continue;
             }
             let Some(at) = self.look_at(&row, &layout) else { continue };
             if newest.is_some_and(|newest| at < newest) {
@@ -105,7 +112,7 @@ impl<P: FnMut(u64)> Scanned<P> {
             newest = Some(at);
         }
         self.runs.push(run);
-        if newest.is_none() {
+        if newest.is_none() && !other_parts {
             return Err(CsvError::NoRows { file: path.to_owned() });
         }
         if self.metrics.names.len() > MAX_METRICS {
@@ -149,15 +156,19 @@ impl<P: FnMut(u64)> Scanned<P> {
         Some(at)
     }
 
-    pub(super) fn into_dataset(self) -> Dataset {
-        Dataset {
+    pub(super) fn into_dataset(self) -> Result<Dataset, CsvError> {
+        if let (None, Some(part)) = (self.span, self.part) {
+            return Err(CsvError::NoRowsOfPart { part });
+        }
+        Ok(Dataset {
             files: self.files,
             runs: self.runs,
             schema: Schema::new(self.metrics.names),
             hosts: self.hosts,
             roles: self.roles,
             span: self.span.unwrap_or_default(),
+            part: self.part,
             report: Report::default(),
-        }
+        })
     }
 }

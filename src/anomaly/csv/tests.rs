@@ -166,6 +166,44 @@ fn several_files_are_one_data_set() {
 }
 
 #[test]
+fn rows_of_another_part_are_as_if_they_were_not_there() {
+    let files = Files::new(&[
+        "host,time,split,cpu\na,1,train,1\na,2,TEST,2\nb,1,test,3\na,9,\n",
+        "host,time,cpu\nc,1,4\n",
+    ]);
+    let read = |part| {
+        let mut dataset = Dataset::open_part(&files.paths, part, |_| {}).unwrap();
+        let observations: Result<Vec<_>, _> = dataset.observations().unwrap().collect();
+        (lines(&observations.unwrap()), dataset)
+    };
+    let (train, dataset) = read(Some(Part::Train));
+    assert_eq!(train, ["1000 a [1.0]", "1000 c [4.0]"]);
+    assert_eq!(dataset.hosts().iter().collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!((dataset.part(), dataset.span()), (Some(Part::Train), (1_000, 1_000)));
+    assert_eq!((dataset.report().rows, dataset.report().bad), (3, 1));
+    let (test, _) = read(Some(Part::Test));
+    assert_eq!(test, ["1000 b [3.0]", "1000 c [4.0]", "2000 a [2.0]"]);
+    let (all, dataset) = read(None);
+    assert_eq!((all.len(), dataset.part()), (4, None));
+
+    let only_training = Files::new(&["host,time,split,cpu\na,1,train,1\n"]);
+    let error = Dataset::open_part(&only_training.paths, Some(Part::Test), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("no row has `test`"), "{error}");
+    // Of a file without the column every row counts.
+    let whole = Dataset::open_part(&files.paths[1..], Some(Part::Test), |_| {}).unwrap();
+    assert_eq!(whole.part(), None);
+}
+
+#[test]
+fn the_past_of_each_host_is_gathered() {
+    let files = Files::new(&[WIDE]);
+    let histories = Dataset::open(&files.paths).unwrap().histories(|_| {}).unwrap();
+    assert_eq!(histories.keys().collect::<Vec<_>>(), ["db-1", "web-1"]);
+    assert_eq!(histories["web-1"].times, [60_000, 120_000]);
+    assert_eq!(format!("{:?}", histories["db-1"].rows), "[3.0, 30.0, NaN, 40.0]");
+}
+
+#[test]
 fn it_can_be_read_again_and_says_how_far_it_is() {
     let files = Files::new(&[WIDE]);
     let mut told = Vec::new();
