@@ -272,7 +272,7 @@ fn forest(histories: &[(&String, &History)], metrics: usize, seed: u64) -> Fores
             }));
         }
     }
-    Forest::fit(&rows, metrics, forest::Settings { seed, ..forest::Settings::default() })
+    Forest::fit(&rows, metrics, forest::Settings { trees: 50, sample: 128, seed })
 }
 
 /// The medians of a host's peers at each of its own times.
