@@ -285,7 +285,7 @@ fn what_cannot_be_learned_from_is_said_in_a_sentence() {
     let model = path(&bot, "model");
     let output = bot.run(&["train", "--csv", &short, "--model", &model]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("no host has 240 observations"), "{}", err(&output));
+    assert!(err(&output).contains("no host has 60 observations"), "{}", err(&output));
     assert!(!Path::new(&model).exists());
 
     // A host that is too short is left out, and a row that cannot be read is named.
@@ -295,7 +295,7 @@ fn what_cannot_be_learned_from_is_said_in_a_sentence() {
     let output = bot.run(&["train", "--csv", &csv, "--model", &model]);
     went_well(&output);
     let said = out(&output);
-    assert!(said.contains("fewer than 240 observations: 1 host, `new-1`"), "{said}");
+    assert!(said.contains("fewer than 60 observations: 1 host, `new-1`"), "{said}");
     assert!(err(&output).contains("the past is 3.0 days long"), "{}", err(&output));
     assert!(err(&output).contains("1 of 866 rows were left out"), "{}", err(&output));
     assert!(err(&output).contains("`soon` is no time"), "{}", err(&output));
