@@ -282,6 +282,15 @@ impl Config {
         std::path::absolute(path).ok()?.parent().map(Path::to_owned)
     }
 
+    /// The file of what was learned: beside the embedded database, or in the platform's folder where
+    /// the database is a server. `None` where there is neither.
+    pub fn model_file(&self) -> Option<PathBuf> {
+        if !self.detection.model.as_os_str().is_empty() {
+            return Some(self.detection.model.clone());
+        }
+        self.database_directory().or_else(data_directory).map(|folder| folder.join("fleet.model"))
+    }
+
     /// The folder of the log files, with the default filled in.
     pub fn log_directory(&self) -> Result<PathBuf, ConfigError> {
         if !self.log.directory.as_os_str().is_empty() {

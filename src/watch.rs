@@ -2,7 +2,11 @@
 
 mod gather;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +14,11 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    anomaly::{self, Anomaly, Detector, rules::Rules},
+    anomaly::{
+        self, Anomaly, Detector,
+        model::{self, Model},
+        rules::Rules,
+    },
     app::App,
     incidents::Incidents,
     metrics::{MetricsError, Window},
@@ -47,6 +55,8 @@ pub struct DetectionConfig {
     pub relearn: Window,
     /// Everything random begins here.
     pub seed: u64,
+    /// The file of what was learned; empty is beside the database.
+    pub model: PathBuf,
 }
 
 /// Before the first learning and after a failed one, it is tried this often.
@@ -97,16 +107,39 @@ pub enum WatchError {
 }
 
 impl Watch {
-    /// Knows nothing yet but the hard rules.
+    /// Knows what an earlier run learned, as far as that is not too old, and the hard rules.
     pub fn new(app: Arc<App>, incidents: Incidents) -> Self {
-        Self {
+        let mut watch = Self {
             app,
             incidents,
             detector: None,
             rules: Rules::default(),
             learning: None,
             learn_at: DateTime::UNIX_EPOCH,
+        };
+        if let Some(model) = watch.app.config.model_file().filter(|file| file.exists()) {
+            watch.remember(&model);
         }
+        watch
+    }
+
+    /// Takes in the model file, unless it is too old or was made with other settings.
+    fn remember(&mut self, file: &Path) {
+        let model = match model::load_newest(file, None) {
+            Ok(loaded) => loaded.model,
+            Err(error) => {
+                tracing::warn!(%error, "learning anew");
+                return;
+            }
+        };
+        let written = DateTime::from_timestamp_millis(model.header.written);
+        let stale = written.is_none_or(|at| at + self.relearn() <= self.app.clock.now());
+        if stale || model.detector.settings() != settings(&self.app.config.detection) {
+            return;
+        }
+        tracing::info!(hosts = model.header.hosts, "remember what is normal");
+        self.learn_at = written.unwrap_or_default() + self.relearn();
+        self.detector = Some(model.detector);
     }
 
     /// How many hosts it knows the normal of.
@@ -185,10 +218,25 @@ impl Watch {
 
 async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Detector, MetricsError> {
     let config = app.config.detection.clone();
+    let file = app.config.model_file();
     let past = gather::past(&app.metrics, &config, now).await?;
-    let settings = anomaly::Settings { budget: config.budget, seed: config.seed };
-    let training = move || Detector::train(past.schema, &past.histories, settings);
+    let training = move || {
+        let times = || past.histories.values().flat_map(|history| &history.times).copied();
+        let span = times().min().zip(times().max());
+        let detector = Detector::train(past.schema, &past.histories, settings(&config));
+        if let (Some(file), Some(span)) = (file, span) {
+            let saved = model::save(&file, &Model::new(detector.clone(), span, now));
+            if let Err(error) = saved {
+                tracing::warn!(%error, "what was learned is not kept over a restart");
+            }
+        }
+        detector
+    };
     tokio::task::spawn_blocking(training).await.map_err(|error| {
         MetricsError::Config(format!("learning what is normal was cut short: {error}"))
     })
+}
+
+fn settings(config: &DetectionConfig) -> anomaly::Settings {
+    anomaly::Settings { budget: config.budget, seed: config.seed }
 }

@@ -25,6 +25,9 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
         watch.has_learned().await;
         // All twenty: one of them stopped two hours ago, which leaves enough of its day.
         assert_eq!(watch.learned(), 20);
+        // The next run remembers.
+        let silent = Incidents::silent(room.app.clone());
+        assert_eq!(Watch::new(room.app.clone(), silent).learned(), 20);
         for _ in 0..6 {
             watch.look().await.unwrap();
             clock.advance(TimeDelta::minutes(1));
