@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -141,16 +142,31 @@ impl Prometheus {
             None => expression(signal, &self.settings),
         };
         let query = self.printed(&expr)?;
+        let (mut fresh, mut age) = self.cached(signal, &query).await?;
+        // The cache counts the time that passed, our clock may have been set meanwhile.
+        if age.is_some_and(|age| age >= self.settings.scrape_interval) {
+            self.readings.invalidate(&query).await;
+            (fresh, age) = self.cached(signal, &query).await?;
+        }
+        Ok(Reading { cached: age, ..fresh.reading.clone() })
+    }
+
+    /// An answer, and how old it is when it was in the cache.
+    async fn cached(
+        &self,
+        signal: Signal,
+        query: &str,
+    ) -> Result<(Arc<Fresh>, Option<Duration>), MetricsError> {
         let entry = self
             .readings
-            .entry_by_ref(&query)
-            .or_try_insert_with(self.fetch(signal, &query))
+            .entry_by_ref(query)
+            .or_try_insert_with(self.fetch(signal, query))
             .await
             .map_err(|error| MetricsError::clone(&error))?;
         let from_cache = !entry.is_fresh();
         let fresh = entry.into_value();
         let age = (self.clock.now() - fresh.fetched).to_std().unwrap_or_default();
-        Ok(Reading { cached: from_cache.then_some(age), ..fresh.reading.clone() })
+        Ok((fresh, from_cache.then_some(age)))
     }
 
     async fn fetch(&self, signal: Signal, query: &str) -> Result<Arc<Fresh>, MetricsError> {

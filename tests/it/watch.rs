@@ -16,7 +16,9 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
     let Some(server) = peers::fleet() else { return };
     let story = async |database: &Database| {
         let clock = &database.clock;
-        clock.advance(smartcloudops::clock::Clock::system().now() - clock.now());
+        // A while ago, so that the future of that moment is known.
+        let begin = smartcloudops::clock::Clock::system().now() - TimeDelta::minutes(30);
+        clock.advance(begin - clock.now());
         let room = Room::configured(database, &server, SETTINGS).await;
         let incidents = Incidents::new(room.app.clone(), room.outbox.serves());
         let mut watch = Watch::new(room.app.clone(), incidents);
