@@ -15,13 +15,25 @@ const HABIT: f32 = 0.1;
 /// Days until half of an alarm is forgotten.
 const HALF_LIFE: f64 = 1.0;
 
+/// The threshold for one false alarm a day at one observation a minute, and how much ten times fewer
+/// need more.
+const AT_ONE_A_DAY: f64 = 1.67;
+const PER_DECADE: f64 = 1.1;
+
 /// The score from which on it alarms, for a budget of false alarms per host and day at this pace.
 ///
 /// Measured: ten times fewer false alarms need 1.1 more, and so does an observation that comes ten
 /// times as often.
 pub(super) fn threshold(budget: f64, pace: Pace) -> f32 {
     let rate = budget.clamp(1e-4, 100.0) * (pace.seconds / 60.0);
-    (1.67 - 1.1 * rate.log10()) as f32
+    (AT_ONE_A_DAY - PER_DECADE * rate.log10()) as f32
+}
+
+/// How many days of one host pass on average until something scores as much on a normal day: the
+/// measured relation of [`threshold`], read the other way.
+pub(super) fn once_in_days(score: f64, pace: Pace) -> f64 {
+    let rate = 10_f64.powf((AT_ONE_A_DAY - score) / PER_DECADE);
+    (pace.seconds / 60.0 / rate).min(1e6)
 }
 
 /// Whether a host is in alarm.
@@ -91,6 +103,17 @@ mod tests {
         }
         assert!(!alarm.judge(3.3, 3.0, PACE));
         assert!(alarm.judge(4.5, 3.0, PACE));
+    }
+
+    #[test]
+    fn what_just_alarms_is_as_rare_as_the_budget_says() {
+        for budget in [0.02, 0.1, 0.5] {
+            for pace in [PACE, Pace { seconds: 300.0 }] {
+                let days = once_in_days(f64::from(threshold(budget, pace)), pace);
+                assert!((days * budget - 1.0).abs() < 1e-4, "{budget}: {days}");
+            }
+        }
+        assert!(once_in_days(99.0, PACE) <= 1e6);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Anomaly, Observation, Schema,
-    decision::{Alarm, threshold},
+    decision::{Alarm, once_in_days, threshold},
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
     pace::Pace,
@@ -244,13 +244,13 @@ impl Host {
         let score = f64::from(opinion.score);
         if self.anomaly.as_ref().is_none_or(|anomaly| score > anomaly.score) {
             let start = self.anomaly.as_ref().map_or(moment, |anomaly| anomaly.start);
-            let seconds = self.detector.step_seconds();
+            let pace = Pace { seconds: self.detector.step_seconds() };
             self.anomaly = Some(Anomaly {
                 host: self.name.clone(),
                 start,
                 end: None,
                 score,
-                once_in_days: Some(10_f64.powf(score.min(12.0)) * seconds / 86_400.0),
+                once_in_days: Some(once_in_days(score, pace)),
                 metrics: self.detector.explain(at, row, peers, schema, opinion.stuck),
             });
         }
