@@ -244,6 +244,7 @@ impl Host {
         let score = f64::from(opinion.score);
         if self.anomaly.as_ref().is_none_or(|anomaly| score > anomaly.score) {
             let start = self.anomaly.as_ref().map_or(moment, |anomaly| anomaly.start);
+            let begun = self.anomaly.as_ref().map_or(&[][..], |anomaly| &anomaly.metrics);
             let pace = Pace { seconds: self.detector.step_seconds() };
             self.anomaly = Some(Anomaly {
                 host: self.name.clone(),
@@ -251,7 +252,7 @@ impl Host {
                 end: None,
                 score,
                 once_in_days: Some(once_in_days(score, pace)),
-                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck),
+                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck, begun),
             });
         }
         self.anomaly.clone()

@@ -40,8 +40,6 @@ const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
 /// More missing observations than this, and the last minutes are forgotten.
 const GAP: i64 = 3;
-/// Farther from expected than this, all are equally far.
-const FARTHEST: f32 = 30.0;
 /// How far an expected band reaches, in usual distances (mean absolute deviations: about 2.4 standard
 /// deviations).
 const BAND: f32 = 3.0;
@@ -92,7 +90,7 @@ pub(crate) struct Weights(pub(crate) [f32; VOTES.len()]);
 
 impl Default for Weights {
     fn default() -> Self {
-        Self([1.0, 1.0, 1.0, 1.0, 0.5, 3.0, 0.0, 0.2])
+        Self([1.4, 2.0, 1.0, 2.0, 1.0, 3.0, 0.2, 0.1])
     }
 }
 
@@ -254,7 +252,8 @@ impl HostDetector {
         ]
     }
 
-    /// The metrics that tell most about this moment, the most telling first.
+    /// The metrics that tell most about this moment, the most telling first. Those that told when it
+    /// began (`begun`) stay: what comes later is more often an effect than the cause.
     pub(crate) fn explain(
         &self,
         at: i64,
@@ -262,29 +261,29 @@ impl HostDetector {
         peers: &[f32],
         schema: &Schema,
         stuck: bool,
+        begun: &[Deviation],
     ) -> Vec<Deviation> {
         let moment = moment(at, prepared, peers);
-        let mut ranked: Vec<(usize, f32)> = if stuck {
-            self.stuck.stuck_metrics().map(|metric| (metric, 0.0)).collect()
+        let present = |metric: &usize| prepared.raw[*metric].is_finite();
+        let metrics: Vec<usize> = if stuck {
+            self.stuck.stuck_metrics().take(TOP_METRICS).collect()
+        } else if begun.is_empty() {
+            let mut ranked: Vec<usize> = (0..self.scalings.len()).filter(present).collect();
+            ranked.sort_by(|left, right| self.telling(*right).total_cmp(&self.telling(*left)));
+            ranked.truncate(TOP_METRICS);
+            ranked
         } else {
-            (0..self.scalings.len())
-                .filter(|metric| prepared.raw[*metric].is_finite())
-                .map(|metric| (metric, self.telling(&moment, metric)))
-                .collect()
+            let place =
+                |it: &Deviation| schema.metrics().iter().position(|name| *name == it.metric);
+            begun.iter().filter_map(place).filter(present).collect()
         };
-        ranked.sort_by(|left, right| right.1.total_cmp(&left.1));
-        ranked.truncate(TOP_METRICS);
-        ranked.iter().map(|(metric, _)| self.deviation(&moment, *metric, schema, stuck)).collect()
+        metrics.iter().map(|metric| self.deviation(&moment, *metric, schema, stuck)).collect()
     }
 
-    /// How much a metric tells: how far it is from expected, and how surprising that is.
-    fn telling(&self, moment: &Moment, metric: usize) -> f32 {
-        let (middle, spread) = self.expectation.expected(moment, metric);
-        let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
-        let surprise =
-            self.conditional.by_metric()[metric].max(self.expectation.by_metric()[metric]);
-        // Both must speak: a metric inside its band is no reason, however badly others explain it.
-        sigmas.min(FARTHEST).sqrt() * (1.0 + surprise)
+    /// How much a metric tells: both what the other metrics and what its own past explain must leave
+    /// something over.
+    fn telling(&self, metric: usize) -> f32 {
+        (0.5 + self.conditional.by_metric()[metric]) * (0.5 + self.expectation.by_metric()[metric])
     }
 
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {

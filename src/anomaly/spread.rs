@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     numbers::newest_weight,
     pace::Pace,
-    season::{PARTS, part_of_day},
+    season::{self, part_of_day},
 };
 
+/// Hours of a day: spreads change more slowly than levels do.
+const PARTS: usize = season::PARTS / 2;
 /// One value moves a spread as if it were at most this many spreads away.
 const FARTHEST: f32 = 4.0;
 /// Days until half of a spread is new.
@@ -42,7 +44,7 @@ impl Spread {
 
     /// Replaces each value by its distance from zero in spreads, and learns it.
     pub(super) fn scale(&mut self, at: i64, row: &mut [f32]) {
-        let part = part_of_day(at);
+        let part = part_of_day(at) / 2;
         let metrics = self.metrics;
         let (before, after) = ((part + PARTS - 1) % PARTS, (part + 1) % PARTS);
         for (metric, value) in row.iter_mut().enumerate() {
@@ -60,7 +62,7 @@ impl Spread {
 
     /// The spread of one metric now.
     pub(super) fn of(&self, at: i64, metric: usize) -> f32 {
-        self.by_part[part_of_day(at) * self.metrics + metric]
+        self.by_part[part_of_day(at) / 2 * self.metrics + metric]
             .max(QUIETEST * self.overall[metric])
             .max(self.floor[metric])
     }
