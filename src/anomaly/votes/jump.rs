@@ -13,6 +13,8 @@ use crate::anomaly::{
 const RECENT: f64 = 3.0;
 /// No metric jumps farther than this many spreads.
 const FARTHEST: f32 = 30.0;
+/// Parts of a day whose jumps are compared: what runs by the clock jumps at the same half hour.
+const PARTS: usize = 48;
 /// Metrics that count in the loud half of the vote.
 const LOUDEST: usize = 4;
 /// Observations until half of the vote has faded.
@@ -36,7 +38,8 @@ impl Jump {
         for index in 0..past.len() {
             jumps.extend(jumps_from(&mut recent, &past.moment(index)));
         }
-        let spread = Spread::new(&mean_distances(&jumps[past.skip * metrics..], metrics), pace);
+        let spread =
+            Spread::new(&mean_distances(&jumps[past.skip * metrics..], metrics), PARTS, pace);
         Self { recent: average, spread, all: Smooth::default(), loudest: Smooth::default() }
     }
 
