@@ -69,6 +69,7 @@ impl Rules {
                 end: None,
                 score: SCORE,
                 once_in_days: None,
+                learned_days: None,
                 metrics,
             };
             self.broken.insert(host, anomaly);

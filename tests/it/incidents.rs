@@ -41,6 +41,7 @@ pub fn hot(host: &str, start: DateTime<Utc>) -> Anomaly {
         end: None,
         score: 6.0,
         once_in_days: Some(40.0),
+        learned_days: None,
         metrics: vec![Deviation {
             metric: "cpu".to_owned(),
             value: 97.0,

@@ -27,6 +27,7 @@ fn anomaly(host: &str, start: i64, end: Option<i64>, metrics: &[&str]) -> Anomal
         end: end.map(at),
         score: 4.0,
         once_in_days: Some(40.0),
+        learned_days: None,
         metrics,
     }
 }
@@ -267,6 +268,7 @@ fn any_anomaly() -> impl Strategy<Value = Anomaly> {
             end: lasted.map(|it| at(start + it)),
             score,
             once_in_days: Some(10.0),
+            learned_days: None,
             metrics,
         })
 }

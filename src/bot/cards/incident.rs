@@ -164,7 +164,7 @@ fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
     ];
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(lead) = incident.lead() {
-        fact("how unusual", once_in(lead.once_in_days));
+        fact("how unusual", rarity(lead));
     }
     if incident.hosts.len() > 1 {
         fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
@@ -226,8 +226,15 @@ fn grouped(number: usize) -> String {
     out
 }
 
-pub(super) fn once_in(days: Option<f64>) -> String {
-    let Some(days) = days else { return "wrong however often it happens".to_owned() };
+/// How rare something like it is.
+pub(super) fn rarity(anomaly: &Anomaly) -> String {
+    let Some(days) = anomaly.once_in_days else {
+        return "wrong however often it happens".to_owned();
+    };
+    if let Some(days) = anomaly.learned_days {
+        let learned = format::span((days * 1440.0).round() * 60.0);
+        return format!("not seen in the {learned} learned so far");
+    }
     if !days.is_finite() || days >= 3650.0 {
         return "less than once in ten years".to_owned();
     }

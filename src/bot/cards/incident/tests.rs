@@ -34,6 +34,7 @@ fn on(hosts: &[&str], deviation: &Deviation) -> Incident {
             end: None,
             score: 9.0,
             once_in_days: Some(40.2),
+            learned_days: None,
             metrics: vec![deviation.clone()],
         })
         .collect();
