@@ -77,6 +77,9 @@ pub struct Deviation {
     pub direction: Direction,
     /// How far from normal, in robust standard deviations; never negative.
     pub sigmas: f64,
+    /// When it will reach its limit if it goes on like that, where that is what is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<DateTime<Utc>>,
 }
 
 /// Which way a metric went.

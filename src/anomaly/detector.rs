@@ -326,8 +326,7 @@ impl Host {
             pace,
             rough: self.detector.rough_days().is_some(),
         };
-        let opinion =
-            self.detector.judge(at, row, peers, *weights, forest).heard(limits.threshold);
+        let opinion = self.detector.judge(at, row, peers, *weights, forest).heard(limits.threshold);
         let detector = &self.detector;
         let alarm = self.alarm.judge(opinion.score, &limits, || {
             opinion.stuck || detector.matters(at, row, peers, schema)

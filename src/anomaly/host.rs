@@ -352,6 +352,7 @@ impl HostDetector {
                 (false, false) => Direction::Down,
             },
             sigmas: f64::from(from_middle.abs() / (1.25 * spread)),
+            full_at: None,
         }
     }
 

@@ -49,6 +49,7 @@ pub fn hot(host: &str, start: DateTime<Utc>) -> Anomaly {
             expected_high: 35.0,
             direction: Direction::Up,
             sigmas: 9.0,
+            full_at: None,
         }],
     }
 }

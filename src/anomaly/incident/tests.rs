@@ -16,6 +16,7 @@ fn up(metric: &str, sigmas: f64) -> Deviation {
         expected_high: 30.0,
         direction: Direction::Up,
         sigmas,
+        full_at: None,
     }
 }
 

@@ -78,6 +78,7 @@ fn rounded(deviation: &Deviation) -> Deviation {
         expected_low: significant(deviation.expected_low),
         expected_high: significant(deviation.expected_high),
         sigmas: significant(deviation.sigmas),
+        full_at: None,
         ..deviation.clone()
     }
 }

@@ -22,6 +22,7 @@ fn deviation(metric: &str, value: f64, direction: Direction) -> Deviation {
         expected_high: 35.0,
         direction,
         sigmas: 9.0,
+        full_at: None,
     }
 }
 
