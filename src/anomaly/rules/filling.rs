@@ -77,7 +77,7 @@ impl System {
         }
         let horizon = Duration::from_secs(LATER.num_seconds().unsigned_abs());
         match time_to_reach(&self.slots, FULL, now, horizon) {
-            Forecast::At { when, latest: Some(_), per_day } if self.still_grows(per_day) => {
+            Forecast::At { when, latest: Some(_), per_day, .. } if self.still_grows(per_day) => {
                 let limit = if self.full_at.is_some() { LATER } else { SOON };
                 (when - now <= limit).then_some(when)
             }
