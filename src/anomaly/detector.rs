@@ -383,9 +383,10 @@ const TURN: i64 = 7 * 3_600_000;
 /// One past of several hosts that take turns: how they differ becomes part of how such a host varies.
 fn taking_turns(histories: &[&History], metrics: usize) -> History {
     let mut common: BTreeMap<i64, &[f32]> = BTreeMap::new();
-    for (place, history) in histories.iter().enumerate() {
+    let turns = i64::try_from(histories.len()).unwrap_or(i64::MAX).max(1);
+    for (turn, history) in (0..turns).zip(histories) {
         for (at, row) in history.times.iter().zip(history.rows.chunks_exact(metrics)) {
-            if at.div_euclid(TURN).rem_euclid(histories.len() as i64) == place as i64 {
+            if at.div_euclid(TURN).rem_euclid(turns) == turn {
                 common.insert(*at, row);
             }
         }
