@@ -57,6 +57,11 @@ struct Arguments {
     #[arg(long, global = true, value_name = "FILE", env = "SMARTCLOUDOPS_CONFIG")]
     config: Option<PathBuf>,
 
+    /// Look every 5 seconds and learn from the last ten minutes instead of days, to see it at work
+    /// today: what it tells is coarse
+    #[arg(long)]
+    fast_start: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -189,7 +194,10 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
     if matches!(command, Command::Doctor) {
         return Ok(runtime.block_on(doctor::run(arguments.config.as_deref())));
     }
-    let config = Config::load(arguments.config.as_deref())?;
+    let mut config = Config::load(arguments.config.as_deref())?;
+    if arguments.fast_start {
+        config.detection.fast_start();
+    }
     let talks = matches!(command, Command::Serve | Command::Chat) && serve::has_terminal();
     let screen = match &command {
         Command::Serve if !talks => Screen::Lines { colour: style_of_stderr() == Style::Colour },

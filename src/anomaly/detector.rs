@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Anomaly, Observation, Schema,
-    decision::{Alarm, once_in_days, threshold},
+    decision::{Alarm, Limits, once_in_days, threshold},
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
     pace::Pace,
@@ -48,12 +48,18 @@ pub struct Detector {
     peers: Peers,
     /// One for the whole fleet: hosts on their own scales resemble each other.
     forest: Forest,
+    /// What hosts of a role have in common, by the name of the role.
+    roles: BTreeMap<String, HostDetector>,
+    /// Hosts that nothing was learned of yet, and that are judged by their role.
+    newcomers: Vec<Host>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Host {
     name: String,
     detector: HostDetector,
+    /// False alarms a day that people can bear here, where it is not what [`Settings`] say.
+    budget: Option<f64>,
     alarm: Alarm,
     anomaly: Option<Anomaly>,
 }
@@ -104,22 +110,75 @@ impl Detector {
             .map(|(place, (name, history))| {
                 let medians = medians_of_the_past(&peers, place, &histories, &scaled, metrics);
                 let training = Training {
-                    metrics,
+                    schema: &schema,
                     times: &history.times,
                     rows: &history.rows,
                     peers: &medians,
                     seed: settings.seed,
                     forest: &forest,
                 };
-                Host {
-                    name: (*name).clone(),
-                    detector: HostDetector::fit(&training),
-                    alarm: Alarm::default(),
-                    anomaly: None,
-                }
+                Host::new((*name).clone(), HostDetector::fit(&training))
             })
             .collect();
-        Self { schema, settings, weights: Weights::default(), hosts, peers, forest }
+        Self {
+            schema,
+            settings,
+            weights: Weights::default(),
+            hosts,
+            peers,
+            forest,
+            roles: BTreeMap::new(),
+            newcomers: Vec::new(),
+        }
+    }
+
+    /// Learns what the hosts of each role have in common, so that [`Detector::welcome`] can judge a new
+    /// one before it has a past. `roles` holds the role of each host; a role needs
+    /// [`LEAST_OF_A_ROLE`] hosts.
+    pub fn learn_roles(
+        &mut self,
+        histories: &BTreeMap<String, History>,
+        roles: &BTreeMap<String, String>,
+    ) {
+        let known = histories.iter().filter(|(_, history)| history.times.len() >= LEAST_ROWS);
+        let mut members: BTreeMap<&String, Vec<&History>> = BTreeMap::new();
+        for (host, history) in known {
+            if let Some(role) = roles.get(host) {
+                members.entry(role).or_default().push(history);
+            }
+        }
+        members.retain(|_, histories| histories.len() >= LEAST_OF_A_ROLE);
+        let learn = |(role, histories): (&String, Vec<&History>)| {
+            let common = taking_turns(&histories, self.schema.metrics().len());
+            let training = Training {
+                schema: &self.schema,
+                times: &common.times,
+                rows: &common.rows,
+                peers: &vec![f32::NAN; common.rows.len()],
+                seed: self.settings.seed,
+                forest: &self.forest,
+            };
+            (role.clone(), HostDetector::fit(&training))
+        };
+        self.roles = members.into_iter().map(learn).collect();
+    }
+
+    /// Judges a host that nothing was learned of by what is normal for its role, from now on. Does
+    /// nothing for hosts that are known, and for roles that are not.
+    pub fn welcome(&mut self, host: &str, role: &str) {
+        let known = self.hosts.binary_search_by(|it| it.name.as_str().cmp(host)).is_ok()
+            || self.newcomers.iter().any(|newcomer| newcomer.name == host);
+        if let Some(detector) = self.roles.get(role).filter(|_| !known) {
+            self.newcomers.push(Host::new(host.to_owned(), detector.clone()));
+        }
+    }
+
+    /// Lets hosts have budgets of their own: false alarms a day that people can bear. `None` for what
+    /// [`Settings`] say.
+    pub fn allow(&mut self, budget: impl Fn(&str) -> Option<f64>) {
+        for host in self.hosts.iter_mut().chain(&mut self.newcomers) {
+            host.budget = budget(&host.name);
+        }
     }
 
     /// The names of the votes, in the order of [`Verdict::votes`].
@@ -145,7 +204,7 @@ impl Detector {
     /// Lets metrics stray farther before they count, where people said that they expected it. Replaces
     /// what was tolerated before. `unwelcome` holds an anomaly for each person who said so.
     pub fn tolerate(&mut self, unwelcome: &[Anomaly]) {
-        for host in &mut self.hosts {
+        for host in self.hosts.iter_mut().chain(&mut self.newcomers) {
             // A broken rule is no matter of how far.
             let judged = unwelcome.iter().filter(|anomaly| anomaly.once_in_days.is_some());
             let named = judged.filter(|anomaly| anomaly.host == host.name);
@@ -162,6 +221,23 @@ impl Detector {
         }
     }
 
+    /// Goes on with what another detector knew of the same hosts: their alarms do not begin anew because
+    /// something was learned meanwhile. The anomalies of hosts that this one does not know end at `now`,
+    /// and are returned.
+    pub fn take_over(&mut self, before: Self, now: DateTime<Utc>) -> Vec<Anomaly> {
+        let mut over = Vec::new();
+        for Host { name, alarm, anomaly, .. } in before.hosts.into_iter().chain(before.newcomers) {
+            match self.hosts.binary_search_by(|host| host.name.cmp(&name)) {
+                Ok(place) => {
+                    self.hosts[place].alarm = alarm;
+                    self.hosts[place].anomaly = anomaly;
+                }
+                Err(_) => over.extend(anomaly.map(|it| Anomaly { end: Some(now), ..it })),
+            }
+        }
+        over
+    }
+
     /// The hosts that have peers to be compared with, in some metric.
     pub fn hosts_with_peers(&self) -> impl Iterator<Item = &str> {
         self.hosts().enumerate().filter(|(place, _)| self.peers.has(*place)).map(|(_, host)| host)
@@ -175,11 +251,11 @@ impl Detector {
 
     /// The anomalies that go on, with an open end.
     pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
-        self.hosts.iter().filter_map(|host| host.anomaly.as_ref())
+        self.hosts.iter().chain(&self.newcomers).filter_map(|host| host.anomaly.as_ref())
     }
 
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
-    /// it does not know are left out.
+    /// it neither knows nor welcomed are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
         let mut prepared: Vec<Option<(i64, Prepared)>> = vec![None; self.hosts.len()];
         for observation in observations {
@@ -191,6 +267,12 @@ impl Detector {
                 prepared[place] = Some((observation.at, row));
             }
         }
+        let fleet = Common {
+            schema: &self.schema,
+            settings: self.settings,
+            weights: self.weights,
+            forest: &self.forest,
+        };
         let rows: Vec<Option<&[f32]>> =
             prepared.iter().map(|it| it.as_ref().map(|(_, row)| &*row.robust)).collect();
         let mut verdicts = Vec::with_capacity(observations.len());
@@ -198,22 +280,27 @@ impl Detector {
         for (place, host) in self.hosts.iter_mut().enumerate() {
             let Some((at, row)) = &prepared[place] else { continue };
             self.peers.medians(place, &rows, &mut medians);
-            let opinion = host.detector.judge(*at, row, &medians, self.weights, &self.forest);
-            let pace = Pace { seconds: host.detector.step_seconds() };
-            let threshold = threshold(self.settings.budget, pace);
-            let alarm = host.alarm.judge(opinion.score, threshold, pace);
-            let anomaly = host.follow(*at, row, &medians, &opinion, alarm, &self.schema);
-            verdicts.push(Verdict {
-                host: host.name.clone(),
-                at: *at,
-                score: opinion.score,
-                alarm,
-                votes: opinion.votes.to_vec(),
-                anomaly,
-            });
+            verdicts.push(host.judge(*at, row, &medians, &fleet));
+        }
+        medians.clear();
+        medians.resize(self.schema.metrics().len(), f32::NAN);
+        for newcomer in &mut self.newcomers {
+            let seen = observations.iter().find(|observation| observation.host == newcomer.name);
+            let Some(Observation { at, values, .. }) = seen else { continue };
+            let raw: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            let row = newcomer.detector.prepare(*at, &raw);
+            verdicts.push(newcomer.judge(*at, &row, &medians, &fleet));
         }
         verdicts
     }
+}
+
+/// What the judgement of every host needs.
+struct Common<'a> {
+    schema: &'a Schema,
+    settings: Settings,
+    weights: Weights,
+    forest: &'a Forest,
 }
 
 /// How much farther a metric may stray after so many people called that expected.
@@ -223,8 +310,38 @@ pub fn tolerance(people: i32) -> f32 {
 
 /// Fewer observations of a host than this teach nothing.
 pub const LEAST_ROWS: usize = 60;
+/// Fewer hosts than this do not make a role.
+pub const LEAST_OF_A_ROLE: usize = 3;
 
 impl Host {
+    fn new(name: String, detector: HostDetector) -> Self {
+        Self { name, detector, budget: None, alarm: Alarm::default(), anomaly: None }
+    }
+
+    fn judge(&mut self, at: i64, row: &Prepared, peers: &[f32], fleet: &Common) -> Verdict {
+        let Common { schema, settings, weights, forest } = fleet;
+        let pace = Pace { seconds: self.detector.step_seconds() };
+        let limits = Limits {
+            threshold: threshold(self.budget.unwrap_or(settings.budget), pace),
+            pace,
+            rough: self.detector.rough_days().is_some(),
+        };
+        let opinion = self.detector.judge(at, row, peers, *weights, forest).heard(limits.threshold);
+        let detector = &self.detector;
+        let alarm = self.alarm.judge(opinion.score, &limits, || {
+            opinion.stuck || detector.matters(at, row, peers, schema)
+        });
+        let anomaly = self.follow(at, row, peers, &opinion, alarm, schema);
+        Verdict {
+            host: self.name.clone(),
+            at,
+            score: opinion.score,
+            alarm,
+            votes: opinion.votes.to_vec(),
+            anomaly,
+        }
+    }
+
     /// Keeps the anomaly of this host current: begun, worse, or over.
     fn follow(
         &mut self,
@@ -252,10 +369,32 @@ impl Host {
                 end: None,
                 score,
                 once_in_days: Some(once_in_days(score, pace)),
+                learned_days: self.detector.rough_days(),
                 metrics: self.detector.explain(at, row, peers, schema, opinion.stuck, begun),
             });
         }
         self.anomaly.clone()
+    }
+}
+
+/// How long each host of a role speaks for all before the next one does, in milliseconds: no part of a
+/// day, so that none always speaks of the same hour.
+const TURN: i64 = 7 * 3_600_000;
+
+/// One past of several hosts that take turns: how they differ becomes part of how such a host varies.
+fn taking_turns(histories: &[&History], metrics: usize) -> History {
+    let mut common: BTreeMap<i64, &[f32]> = BTreeMap::new();
+    let turns = i64::try_from(histories.len()).unwrap_or(i64::MAX).max(1);
+    for (turn, history) in (0..turns).zip(histories) {
+        for (at, row) in history.times.iter().zip(history.rows.chunks_exact(metrics)) {
+            if at.div_euclid(TURN).rem_euclid(turns) == turn {
+                common.insert(*at, row);
+            }
+        }
+    }
+    History {
+        times: common.keys().copied().collect(),
+        rows: common.into_values().flatten().copied().collect(),
     }
 }
 

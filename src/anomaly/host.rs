@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Deviation, Direction, Schema, TOP_METRICS,
     forest::Forest,
+    novelty::Novelty,
     pace::{Lagged, Pace},
     reference::Reference,
     scaling::Scaling,
@@ -35,6 +36,8 @@ const WINDOWS: usize = 4;
 const CONDITIONAL: usize = 5;
 /// What a stuck exporter scores: it is no matter of degree.
 const STUCK: f32 = 99.0;
+/// What is new scores so many thresholds: a host that often alarms is still heard.
+const NEW: f32 = 1.5;
 /// Half-life of a metric's own slow level, and how old it is when it is used, in minutes.
 const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
@@ -60,6 +63,8 @@ pub(crate) struct HostDetector {
     conditional: Conditional,
     expectation: Expectation,
     stuck: Stuck,
+    /// Where little was learned.
+    novelty: Option<Novelty>,
     references: Vec<Reference>,
 }
 
@@ -82,6 +87,18 @@ pub(crate) struct Opinion {
     pub(crate) score: f32,
     /// Whether the exporter repeats itself.
     pub(crate) stuck: bool,
+    /// Whether something is far beyond all that was seen, where that was little.
+    pub(crate) new: bool,
+}
+
+impl Opinion {
+    /// The same, loud enough to be heard where something is new.
+    pub(crate) fn heard(mut self, threshold: f32) -> Self {
+        if self.new {
+            self.score = self.score.max(NEW * threshold);
+        }
+        self
+    }
 }
 
 /// Weights of the votes, in the order of [`VOTES`].
@@ -96,7 +113,7 @@ impl Default for Weights {
 
 /// The training data of one host: a row of `schema.len()` values for each moment.
 pub(crate) struct Training<'a> {
-    pub(crate) metrics: usize,
+    pub(crate) schema: &'a Schema,
     pub(crate) times: &'a [i64],
     pub(crate) rows: &'a [f32],
     /// The scaled medians of its peers, a row for each moment.
@@ -107,7 +124,7 @@ pub(crate) struct Training<'a> {
 
 impl HostDetector {
     pub(crate) fn fit(training: &Training) -> Self {
-        let metrics = training.metrics;
+        let metrics = training.schema.metrics().len();
         let pace = Pace::of(training.times);
         let scalings = scalings(training.rows, metrics);
         let robust = scaled(training.rows, metrics, &scalings);
@@ -147,6 +164,7 @@ impl HostDetector {
             conditional: Conditional::fit(&past, pace),
             expectation: Expectation::fit(&past, pace),
             stuck: Stuck::fit(&past),
+            novelty: Novelty::fit(training.rows, training.schema, pace),
             references: Vec::new(),
         };
         detector.learn_references(&past, training.forest);
@@ -233,7 +251,8 @@ impl HostDetector {
         let mut weights = weights.0;
         weights[CONDITIONAL] *= self.conditional.credit();
         let score = if stuck { STUCK } else { fuse(&votes, &weights) };
-        Opinion { votes, score, stuck }
+        let new = self.novelty.as_mut().is_some_and(|novelty| novelty.judge(&prepared.raw));
+        Opinion { votes, score, stuck, new }
     }
 
     fn ask(&mut self, moment: &Moment, forest: &Forest) -> [f32; VOTES.len()] {
@@ -252,8 +271,9 @@ impl HostDetector {
         ]
     }
 
-    /// The metrics that tell most about this moment, the most telling first. Those that told when it
-    /// began (`begun`) stay: what comes later is more often an effect than the cause.
+    /// The metrics that tell most about this moment, the most telling first. What is far enough from
+    /// normal to matter comes before what is not. Those that told when it began (`begun`) stay: what
+    /// comes later is more often an effect than the cause.
     pub(crate) fn explain(
         &self,
         at: i64,
@@ -264,20 +284,53 @@ impl HostDetector {
         begun: &[Deviation],
     ) -> Vec<Deviation> {
         let moment = moment(at, prepared, peers);
-        let present = |metric: &usize| prepared.raw[*metric].is_finite();
         let metrics: Vec<usize> = if stuck {
             self.stuck.stuck_metrics().take(TOP_METRICS).collect()
-        } else if begun.is_empty() {
-            let mut ranked: Vec<usize> = (0..self.scalings.len()).filter(present).collect();
-            ranked.sort_by(|left, right| self.telling(*right).total_cmp(&self.telling(*left)));
-            ranked.truncate(TOP_METRICS);
-            ranked
+        } else if begun.is_empty() || self.novelty.is_some() {
+            let tells = |metric: usize| {
+                let new = self.novelty.as_ref().is_some_and(|novelty| novelty.is_new(metric));
+                (new, self.metric_matters(&moment, metric, schema), self.telling(metric))
+            };
+            let mut ranked: Vec<(usize, (bool, bool, f32))> =
+                measured(prepared).map(|metric| (metric, tells(metric))).collect();
+            ranked.sort_by(|(_, left), (_, right)| {
+                let flags = |it: &(bool, bool, f32)| (it.0, it.1);
+                flags(right).cmp(&flags(left)).then(right.2.total_cmp(&left.2))
+            });
+            ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
         } else {
-            let place =
-                |it: &Deviation| schema.metrics().iter().position(|name| *name == it.metric);
-            begun.iter().filter_map(place).filter(present).collect()
+            let named =
+                |metric: &usize| begun.iter().position(|it| it.metric == schema.metrics()[*metric]);
+            let mut told: Vec<usize> =
+                measured(prepared).filter(|metric| named(metric).is_some()).collect();
+            told.sort_by_key(named);
+            told
         };
         metrics.iter().map(|metric| self.deviation(&moment, *metric, schema, stuck)).collect()
+    }
+
+    /// Whether anything is far enough from normal to matter to people.
+    pub(crate) fn matters(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        schema: &Schema,
+    ) -> bool {
+        let moment = moment(at, prepared, peers);
+        measured(prepared).any(|metric| self.metric_matters(&moment, metric, schema))
+    }
+
+    fn metric_matters(&self, moment: &Moment, metric: usize, schema: &Schema) -> bool {
+        let Some(worth) = schema.worth() else { return true };
+        let Deviation { value, expected_low, expected_high, .. } =
+            self.deviation(moment, metric, schema, false);
+        (expected_low - value).max(value - expected_high) >= f64::from(worth[metric])
+    }
+
+    /// The days that were learned from, where that is little.
+    pub(crate) fn rough_days(&self) -> Option<f64> {
+        self.novelty.as_ref().map(Novelty::learned_days)
     }
 
     /// How much a metric tells: both what the other metrics and what its own past explain must leave
@@ -302,6 +355,7 @@ impl HostDetector {
                 (false, false) => Direction::Down,
             },
             sigmas: f64::from(from_middle.abs() / (1.25 * spread)),
+            full_at: None,
         }
     }
 
@@ -309,6 +363,10 @@ impl HostDetector {
     pub(crate) fn step_seconds(&self) -> f64 {
         self.pace.seconds
     }
+}
+
+fn measured(prepared: &Prepared) -> impl Iterator<Item = usize> {
+    (0..prepared.raw.len()).filter(|metric| prepared.raw[*metric].is_finite())
 }
 
 /// Scalings of all metrics of a host.

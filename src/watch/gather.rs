@@ -21,6 +21,19 @@ const SIGNALS: [Signal; 8] = [
     Signal::NetworkOut,
     Signal::Load,
 ];
+/// How far outside its normal range a signal must be to matter to people, in its own unit.
+fn worth(metric: &str) -> f32 {
+    let signal = SIGNALS.iter().find(|signal| is_of(metric, **signal));
+    match signal {
+        Some(Signal::Cpu) => 5.0,
+        Some(Signal::Memory | Signal::Swap) => 2.0,
+        Some(Signal::Load) => 0.5,
+        Some(Signal::DiskIo) => 500e3,
+        Some(Signal::NetworkIn | Signal::NetworkOut) => 100e3,
+        Some(Signal::Disk | Signal::Uptime) | None => 1.0,
+    }
+}
+
 /// Parts, such as mount points, of one signal that are watched: a runaway label is not learned.
 const MOST_METRICS: usize = 64;
 
@@ -108,17 +121,17 @@ fn name(signal: Signal, part: Option<&str>) -> String {
 
 /// The metrics, in the order of the signals, then of their parts.
 fn schema(metrics: impl Iterator<Item = String>) -> Schema {
-    let order = |metric: &String| {
-        SIGNALS.iter().position(|signal| {
-            metric
-                .strip_prefix(signal.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        })
-    };
+    let order = |metric: &String| SIGNALS.iter().position(|signal| is_of(metric, *signal));
     let mut metrics: Vec<String> = metrics.collect::<BTreeSet<_>>().into_iter().collect();
     metrics.sort_by_key(|metric| (order(metric), metric.clone()));
     metrics.truncate(MOST_METRICS);
-    Schema::new(metrics)
+    Schema::with_worth(metrics, worth)
+}
+
+fn is_of(metric: &str, signal: Signal) -> bool {
+    metric
+        .strip_prefix(signal.as_str())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// One row for each step in which anything was measured.

@@ -73,6 +73,7 @@ fn by_rule(deviation: &Deviation) -> Option<Severity> {
             Some(Severity::Critical)
         }
         "disk" if deviation.value > DISK_FULL => Some(Severity::High),
+        "disk" if deviation.full_at.is_some() => Some(Severity::Medium),
         _ => None,
     }
 }

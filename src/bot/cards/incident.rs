@@ -70,10 +70,10 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
 pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
     let number = format!("#{}", incident.number);
     let whose = whose(incident);
-    let what = incident
-        .lead()
-        .and_then(|lead| lead.metrics.first())
-        .map_or_else(|| format!("{whose}: something is unusual"), |first| symptom(first, &whose));
+    let what = incident.lead().and_then(|lead| lead.metrics.first()).map_or_else(
+        || format!("{whose}: something is unusual"),
+        |first| symptom(first, &whose, now),
+    );
     let moment = |at| format::moment(at, now, zone);
     match incident.resolved_at {
         Some(over) => {
@@ -87,12 +87,16 @@ pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
 }
 
 /// `CPU 97 % on web-1 (normal 12–35 %)`.
-fn symptom(deviation: &Deviation, whose: &str) -> String {
+fn symptom(deviation: &Deviation, whose: &str, now: DateTime<Utc>) -> String {
     if deviation.metric == "up" && deviation.value < 0.5 {
         return format!("{whose} down");
     }
     let name = metric_name(&deviation.metric);
     let value = format::value(deviation.value, unit(&deviation.metric));
+    if let Some(full_at) = deviation.full_at {
+        let left = format::span(((full_at - now).num_minutes() * 60).max(60) as f64);
+        return format!("{name} {value} on {whose}, full in about {left}");
+    }
     match deviation.direction {
         Direction::Stuck => format!("{name} stuck at {value} on {whose}"),
         Direction::Up | Direction::Down => {
@@ -164,7 +168,7 @@ fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
     ];
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(lead) = incident.lead() {
-        fact("how unusual", once_in(lead.once_in_days));
+        fact("how unusual", rarity(lead));
     }
     if incident.hosts.len() > 1 {
         fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
@@ -226,8 +230,15 @@ fn grouped(number: usize) -> String {
     out
 }
 
-pub(super) fn once_in(days: Option<f64>) -> String {
-    let Some(days) = days else { return "wrong however often it happens".to_owned() };
+/// How rare something like it is.
+pub(super) fn rarity(anomaly: &Anomaly) -> String {
+    let Some(days) = anomaly.once_in_days else {
+        return "wrong however often it happens".to_owned();
+    };
+    if let Some(days) = anomaly.learned_days {
+        let learned = format::span((days * 1440.0).round() * 60.0);
+        return format!("not seen in the {learned} learned so far");
+    }
     if !days.is_finite() || days >= 3650.0 {
         return "less than once in ten years".to_owned();
     }

@@ -3,7 +3,7 @@
 use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, Utc};
 
-use super::incident::{metric_name, once_in, short, title};
+use super::incident::{metric_name, rarity, short, title};
 use crate::{
     access::{Refusal, RefusalKind},
     anomaly::incident::{Incident, IncidentState, Member, Silence, Verdict},
@@ -80,7 +80,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
                 short(&member.anomaly.host, 80),
                 what(member),
                 until(member),
-                once_in(member.anomaly.once_in_days)
+                rarity(&member.anomaly)
             ))
         });
     }
@@ -90,7 +90,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
             short(&member.anomaly.host, 80),
             what(member),
             until(member),
-            once_in(member.anomaly.once_in_days),
+            rarity(&member.anomaly),
         ]
     });
     card.with(Block::Table(Table {

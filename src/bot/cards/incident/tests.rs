@@ -22,6 +22,7 @@ fn deviation(metric: &str, value: f64, direction: Direction) -> Deviation {
         expected_high: 35.0,
         direction,
         sigmas: 9.0,
+        full_at: None,
     }
 }
 
@@ -34,6 +35,7 @@ fn on(hosts: &[&str], deviation: &Deviation) -> Incident {
             end: None,
             score: 9.0,
             once_in_days: Some(40.2),
+            learned_days: None,
             metrics: vec![deviation.clone()],
         })
         .collect();
