@@ -43,6 +43,8 @@ const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
 /// More missing observations than this, and the last minutes are forgotten.
 const GAP: i64 = 3;
+/// Farther from expected than this, all are equally far.
+const FARTHEST: f32 = 30.0;
 /// How far an expected band reaches, in usual distances (mean absolute deviations: about 2.4 standard
 /// deviations).
 const BAND: f32 = 3.0;
@@ -289,7 +291,7 @@ impl HostDetector {
         } else if begun.is_empty() || self.novelty.is_some() {
             let tells = |metric: usize| {
                 let new = self.novelty.as_ref().is_some_and(|novelty| novelty.is_new(metric));
-                (new, self.metric_matters(&moment, metric, schema), self.telling(metric))
+                (new, self.metric_matters(&moment, metric, schema), self.telling(&moment, metric))
             };
             let mut ranked: Vec<(usize, (bool, bool, f32))> =
                 measured(prepared).map(|metric| (metric, tells(metric))).collect();
@@ -334,9 +336,13 @@ impl HostDetector {
     }
 
     /// How much a metric tells: both what the other metrics and what its own past explain must leave
-    /// something over.
-    fn telling(&self, metric: usize) -> f32 {
-        (0.5 + self.conditional.by_metric()[metric]) * (0.5 + self.expectation.by_metric()[metric])
+    /// something over. In the first moment neither is sure yet, and what is farthest from expected tells.
+    fn telling(&self, moment: &Moment, metric: usize) -> f32 {
+        let (middle, spread) = self.expectation.expected(moment, metric);
+        let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
+        let conditional = self.conditional.by_metric()[metric];
+        let expectation = self.expectation.by_metric()[metric];
+        (0.5 + conditional) * (0.5 + expectation) + 0.1 * sigmas.min(FARTHEST)
     }
 
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {
