@@ -28,6 +28,7 @@ use crate::{
     app::AppError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
+    metrics::MetricsError,
     serve::{self, Mode},
     store::{Store, StoreError},
     telemetry::{self, Screen, TelemetryError},
@@ -113,6 +114,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
     Train(#[from] train::TrainError),
     #[error(transparent)]
     Detect(#[from] detect::DetectError),
@@ -125,6 +128,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::App(AppError::Store(StoreError::Refused(refusal))) => code_of(refusal.kind),
+            Self::Metrics(error) if error.is_outage() => OUTAGE,
             _ => FAILED,
         }
     }
@@ -175,7 +179,9 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         Command::Evaluate(arguments) => return evaluate::run(arguments),
         Command::Simulate(arguments) => return simulate::run(arguments),
-        Command::Train(arguments) => return train::run(arguments, &Clock::system()),
+        Command::Train(arguments) if !arguments.asks_prometheus() => {
+            return train::from_files(arguments, &Clock::system());
+        }
         Command::Detect(arguments) => return detect::run(arguments),
         _ => {}
     }
@@ -204,11 +210,13 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Migrate => migrate(config).await,
             Command::Roles(command) => roles::run(config, command).await,
             Command::Audit(command) => audit::run(config, command).await,
+            Command::Train(arguments) => {
+                train::from_prometheus(config, &arguments, &Clock::system()).await
+            }
             Command::Config(_)
             | Command::Doctor
             | Command::Evaluate(_)
             | Command::Simulate(_)
-            | Command::Train(_)
             | Command::Detect(_)
             | Command::Completions { .. } => Ok(SUCCESS),
         }

@@ -73,6 +73,8 @@ pub struct Verdict {
     pub votes: Vec<f32>,
     /// The anomaly that began, goes on or ended with this observation.
     pub anomaly: Option<Anomaly>,
+    /// The least and the most that would have been normal, of a metric that was asked about.
+    pub normal: Option<(f64, f64)>,
 }
 
 impl Detector {
@@ -82,6 +84,16 @@ impl Detector {
         schema: Schema,
         histories: &BTreeMap<String, History>,
         settings: Settings,
+    ) -> Self {
+        Self::train_telling(schema, histories, settings, &mut |_, _| {})
+    }
+
+    /// The same; `progress` is told how many hosts of how many were learned.
+    pub fn train_telling(
+        schema: Schema,
+        histories: &BTreeMap<String, History>,
+        settings: Settings,
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Self {
         let metrics = schema.metrics().len();
         let histories: Vec<(&String, &History)> =
@@ -111,12 +123,9 @@ impl Detector {
                     seed: settings.seed,
                     forest: &forest,
                 };
-                Host {
-                    name: (*name).clone(),
-                    detector: HostDetector::fit(&training),
-                    alarm: Alarm::default(),
-                    anomaly: None,
-                }
+                let detector = HostDetector::fit(&training);
+                progress(place + 1, histories.len());
+                Host { name: (*name).clone(), detector, alarm: Alarm::default(), anomaly: None }
             })
             .collect();
         Self { schema, settings, weights: Weights::default(), hosts, peers, forest }
@@ -135,6 +144,11 @@ impl Detector {
     /// What people set.
     pub fn settings(&self) -> Settings {
         self.settings
+    }
+
+    /// Alarms as often as this budget allows from now on.
+    pub fn set_budget(&mut self, budget: f64) {
+        self.settings.budget = budget;
     }
 
     /// The hosts it knows.
@@ -181,6 +195,16 @@ impl Detector {
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
     /// it does not know are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
+        self.look_asking(observations, |_| None)
+    }
+
+    /// The same. For a host of which `asked` names a metric, by its place in the schema, the verdict
+    /// also says what would have been normal for it.
+    pub fn look_asking(
+        &mut self,
+        observations: &[Observation],
+        asked: impl Fn(&str) -> Option<usize>,
+    ) -> Vec<Verdict> {
         let mut prepared: Vec<Option<(i64, Prepared)>> = vec![None; self.hosts.len()];
         for observation in observations {
             if let Ok(place) =
@@ -203,6 +227,8 @@ impl Detector {
             let threshold = threshold(self.settings.budget, pace);
             let alarm = host.alarm.judge(opinion.score, threshold, pace);
             let anomaly = host.follow(*at, row, &medians, &opinion, alarm, &self.schema);
+            let normal =
+                asked(&host.name).map(|metric| host.detector.normal(*at, row, &medians, metric));
             verdicts.push(Verdict {
                 host: host.name.clone(),
                 at: *at,
@@ -210,6 +236,7 @@ impl Detector {
                 alarm,
                 votes: opinion.votes.to_vec(),
                 anomaly,
+                normal,
             });
         }
         verdicts
