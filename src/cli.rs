@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod backtest;
 mod config;
 mod detect;
 mod doctor;
@@ -26,6 +27,7 @@ use crate::{
     access::RefusalKind,
     anomaly::{csv::CsvError, evaluate::InputError, model::ModelError},
     app::AppError,
+    chart::ChartError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
     metrics::MetricsError,
@@ -89,6 +91,8 @@ enum Command {
     Train(train::Arguments),
     /// Say how unusual observations are, by what a model has learned
     Detect(detect::Arguments),
+    /// Say what the bot would have told of the last days
+    Backtest(backtest::Arguments),
     /// Find out what is wrong and how to mend it
     Doctor,
     /// Write completions for a shell, e.g. `smartcloudops completions bash`
@@ -117,6 +121,10 @@ pub(crate) enum CliError {
     Metrics(#[from] MetricsError),
     #[error(transparent)]
     Train(#[from] train::TrainError),
+    #[error(transparent)]
+    Backtest(#[from] backtest::BacktestError),
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     #[error(transparent)]
     Detect(#[from] detect::DetectError),
     #[error("cannot {what}: {source}")]
@@ -212,6 +220,9 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Audit(command) => audit::run(config, command).await,
             Command::Train(arguments) => {
                 train::from_prometheus(config, &arguments, &Clock::system()).await
+            }
+            Command::Backtest(arguments) => {
+                backtest::run(config, &arguments, &Clock::system()).await
             }
             Command::Config(_)
             | Command::Doctor

@@ -86,6 +86,16 @@ pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
+/// `CPU 97 % (normal 12–35 %)`.
+pub(crate) fn measured(deviation: &Deviation) -> String {
+    let name = metric_name(&deviation.metric);
+    let value = format::value(deviation.value, unit(&deviation.metric));
+    match deviation.direction {
+        Direction::Stuck => format!("{name} stuck at {value}"),
+        Direction::Up | Direction::Down => format!("{name} {value} (normal {})", normal(deviation)),
+    }
+}
+
 /// `CPU 97 % on web-1 (normal 12–35 %)`.
 fn symptom(deviation: &Deviation, whose: &str) -> String {
     if deviation.metric == "up" && deviation.value < 0.5 {
@@ -226,7 +236,8 @@ fn grouped(number: usize) -> String {
     out
 }
 
-pub(super) fn once_in(days: Option<f64>) -> String {
+/// `about once in 40 days`.
+pub(crate) fn once_in(days: Option<f64>) -> String {
     let Some(days) = days else { return "wrong however often it happens".to_owned() };
     if !days.is_finite() || days >= 3650.0 {
         return "less than once in ten years".to_owned();
