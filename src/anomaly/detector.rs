@@ -151,6 +151,26 @@ impl Detector {
         self.settings.budget = budget;
     }
 
+    /// Its hosts so many times over, each copy with names and peers of its own: as large a fleet as one
+    /// likes, for measuring.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        let copies = (0..times).flat_map(|copy| {
+            let host = move |host: &Host| Host {
+                name: format!("{copy:06} {}", host.name),
+                ..host.clone()
+            };
+            self.hosts.iter().map(host)
+        });
+        Self {
+            hosts: copies.collect(),
+            peers: self.peers.repeated(times),
+            schema: self.schema.clone(),
+            forest: self.forest.clone(),
+            ..*self
+        }
+    }
+
     /// The hosts it knows.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| &*host.name)
