@@ -43,14 +43,16 @@ fn noise(numbers: [i64; 3]) -> f64 {
 fn values(host: i64, minute: i64) -> Vec<f64> {
     let day = (minute as f64 / 1440.0 * std::f64::consts::TAU).sin();
     let demand = noise([-1, host % 3, minute / 9]) + 0.5 * noise([-2, host % 3, minute]);
-    (0..METRICS as i64)
+    (0..)
+        .take(METRICS)
         .map(|metric| 50.0 + 10.0 * day + 4.0 * demand + noise([host, minute, metric]))
         .collect()
 }
 
 fn trained(days: i64) -> Detector {
     let minutes = days * 1440;
-    let histories: BTreeMap<String, History> = (0..LEARNED as i64)
+    let histories: BTreeMap<String, History> = (0..)
+        .take(LEARNED)
         .map(|host| {
             let times = (0..minutes).map(|minute| minute * MINUTE).collect();
             let rows = (0..minutes).flat_map(|minute| values(host, minute));
@@ -76,7 +78,7 @@ impl Fleet {
     fn next(&mut self) -> Vec<Observation> {
         self.minute += 1;
         let learned: Vec<Vec<f64>> =
-            (0..LEARNED as i64).map(|host| values(host, self.minute)).collect();
+            (0..).take(LEARNED).map(|host| values(host, self.minute)).collect();
         let names = self.detector.hosts().enumerate();
         names
             .map(|(place, host)| Observation {

@@ -124,9 +124,16 @@ impl Log {
         }
     }
 
-    fn finish(self) -> Backtest {
+    fn finish(mut self) -> Backtest {
         let mut incidents: Vec<Incident> = self.past.into_iter().chain(self.known).collect();
         incidents.sort_by_key(|incident| incident.number);
+        // What fell silent while it was unusual is over, as far as people were told.
+        for member in incidents.iter().flat_map(|incident| &incident.members) {
+            let key = (member.anomaly.start, member.anomaly.host.clone());
+            if let Some(anomaly) = self.anomalies.get_mut(&key) {
+                anomaly.end = anomaly.end.or(member.anomaly.end);
+            }
+        }
         Backtest { anomalies: self.anomalies.into_values().collect(), incidents }
     }
 }
@@ -207,6 +214,16 @@ mod tests {
         let found = observed(&anomalies, 200);
         assert_eq!((found.anomalies.len(), found.incidents.len()), (2, 1));
         assert!(!found.incidents[0].is_live());
+    }
+
+    #[test]
+    fn what_fell_silent_is_over_when_people_were_told_so() {
+        let mut log = Log::default();
+        for minute in 0..120 {
+            let seen = (minute == 10).then(|| anomaly("web-1", 10, None));
+            log.observe(seen.into_iter().collect(), &Placement::default(), at(minute));
+        }
+        assert_eq!(log.finish().anomalies, [anomaly("web-1", 10, Some(10))]);
     }
 
     #[test]

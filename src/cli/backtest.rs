@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     anomaly::{
-        Detector, History,
+        Detector, History, Schema,
         backtest::{Moments, backtest},
         incident::Placement,
         model::{self, Loaded},
@@ -37,7 +37,9 @@ use report::{Learned, Report};
 const EXAMPLE: &str = "\
 Looks at the past as if it happened now, and tells nobody. Without --model it takes what the watch has
 learned; where that is nothing, or with --relearn, it learns from the `detection.history` before the
-tested days: that is the honest test, because a model knows the days it has learned from.
+tested days: that is the honest test, because a model knows the days it has learned from. A model that
+does not learn anew is shown up to a day of what came before, which is not counted: where the past does
+not reach back so far, fewer days are tested than were asked for.
 
 Only the rule for full file systems is applied; that of hosts that are down is not.
 
@@ -45,7 +47,9 @@ Examples:
   smartcloudops backtest --since 7d
   smartcloudops backtest --since 2d --relearn --budget 0.02 --host web-1 --pictures pictures";
 /// A model is shown so much of what came before, uncounted: its slow averages forget in a day.
-const WARM_UP: Duration = Duration::from_secs(86_400);
+const WARM_UP: Duration = Duration::from_hours(24);
+/// Where there is little of a past, no more than this part of it is left uncounted.
+const WARM_UP_PART: i64 = 4;
 /// So many hosts are named in a line.
 const NAMED: usize = 10;
 
@@ -97,8 +101,7 @@ pub(crate) enum BacktestError {
     },
     /// Nothing was measured before the tested days.
     #[error(
-        "there is no model, and no host has the past of {least} before the last {since} that is needed \
-         to learn: test fewer days with --since, or name a model with --model"
+        "no host has the past of {least} before the last {since} that is needed to learn: test fewer days with --since, or name a model with --model"
     )]
     NothingBefore {
         /// `detection.learn`.
@@ -213,48 +216,57 @@ async fn prepare(
     let from = now - TimeDelta::seconds(arguments.since.seconds().cast_signed());
     let from = from.timestamp_millis();
     let of_watch = config.model_file().filter(|file| file.exists());
-    match arguments.model.clone().or(of_watch).filter(|_| !arguments.relearn) {
-        Some(file) => {
-            let Loaded { model, file, passed_over } = model::load_newest(&file, None)?;
-            for reason in &passed_over {
-                note(&format!("{reason}; {} is used instead", file.display()));
-            }
-            // As often as the model has learned to be asked.
-            let step = model.detector.step_seconds().fold(f64::INFINITY, f64::min);
-            let every = if step.is_finite() {
-                Duration::from_secs_f64(step.max(1.0))
-            } else {
-                config.detection.every.duration()
-            };
-            let past = read(metrics, arguments, WARM_UP, every, now).await?;
-            let histories = rearranged(&past, model.detector.schema())?;
-            let learned = Learned::from_file(file, model.header.trained, from);
-            Ok(Test { detector: model.detector, learned, histories, from })
-        }
-        None => {
-            let detection = &config.detection;
-            let (before, every) = (detection.history.duration(), detection.every.duration());
-            let mut past = read(metrics, arguments, before, every, now).await?;
-            let mut earlier = past.take_before(from);
-            earlier.take_short(&detection.learn);
-            let settings = watch::settings(detection);
-            let bar = progress::steps(earlier.histories.len() as u64);
-            let Some(span) = earlier.span() else {
-                let (least, since) = (detection.learn.clone(), arguments.since.clone());
-                return Err(BacktestError::NothingBefore { least, since }.into());
-            };
-            let mut learned_of = |done: usize, _| bar.set_position(done as u64);
-            let detector = Detector::train_telling(
-                earlier.schema,
-                &earlier.histories,
-                settings,
-                &mut learned_of,
-            );
-            bar.finish_and_clear();
-            let learned = Learned::before(span);
-            Ok(Test { detector, learned, histories: past.histories, from })
-        }
+    let file = arguments.model.clone().or(of_watch).filter(|_| !arguments.relearn);
+    let Some(file) = file else { return learn_before(config, arguments, metrics, from, now).await };
+    let Loaded { model, file, passed_over } = model::load_newest(&file, None)?;
+    for reason in &passed_over {
+        note(&format!("{reason}; {} is used instead", file.display()));
     }
+    // As often as the model has learned to be asked.
+    let step = model.detector.step_seconds().fold(f64::INFINITY, f64::min);
+    let every = if step.is_finite() {
+        Duration::from_secs_f64(step.max(1.0))
+    } else {
+        config.detection.every.duration()
+    };
+    let past = read(metrics, arguments, WARM_UP, every, now).await?;
+    let histories = rearranged(&past, model.detector.schema())?;
+    let from = from.max(warm(&past));
+    let learned = Learned::from_file(file, model.header.trained, from);
+    Ok(Test { detector: model.detector, learned, histories, from })
+}
+
+/// Learns from what was before a moment, as the watch would have then.
+async fn learn_before(
+    config: &Config,
+    arguments: &Arguments,
+    metrics: &Metrics,
+    from: i64,
+    now: DateTime<Utc>,
+) -> Result<Test, CliError> {
+    let detection = &config.detection;
+    let (before, every) = (detection.history.duration(), detection.every.duration());
+    let mut past = read(metrics, arguments, before, every, now).await?;
+    let mut earlier = past.take_before(from);
+    earlier.take_short(&detection.learn);
+    let Some(span) = earlier.span() else {
+        let (least, since) = (detection.learn.clone(), arguments.since.clone());
+        return Err(BacktestError::NothingBefore { least, since }.into());
+    };
+    let bar = progress::steps(earlier.histories.len() as u64);
+    let mut learned_of = |done: usize, _| bar.set_position(done as u64);
+    let settings = watch::settings(detection);
+    let detector =
+        Detector::train_telling(earlier.schema, &earlier.histories, settings, &mut learned_of);
+    bar.finish_and_clear();
+    Ok(Test { detector, learned: Learned::before(span), histories: past.histories, from })
+}
+
+/// From when on a detector that comes from elsewhere in time may be judged.
+fn warm(past: &Past) -> i64 {
+    past.span().map_or(0, |(first, last)| {
+        first + ((last - first) / WARM_UP_PART).min(WARM_UP.as_millis() as i64)
+    })
 }
 
 async fn read(
@@ -273,10 +285,7 @@ async fn read(
 }
 
 /// The rows with the metrics that a model knows.
-fn rearranged(
-    past: &Past,
-    known: &crate::anomaly::Schema,
-) -> Result<BTreeMap<String, History>, CliError> {
+fn rearranged(past: &Past, known: &Schema) -> Result<BTreeMap<String, History>, CliError> {
     if past.histories.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -11,7 +11,7 @@ use crate::{
     bot::cards::incident::{metric_name, signal},
     chart::{self, Backdrop, Chart, Line},
     cli::{CliError, progress},
-    metrics::Unit,
+    metrics::{Signal, Unit},
 };
 
 /// What is shown around the anomalies, as far as it was looked at.
@@ -129,7 +129,7 @@ fn picture(
     };
     let chart = Chart {
         title: format!("{} of {host}", metric_name(metric)),
-        unit: signal(metric).map_or(Unit::None, |signal| signal.unit()),
+        unit: signal(metric).map_or(Unit::None, Signal::unit),
         lines: vec![Line { label: host.to_owned(), points: points.clone() }],
         thresholds: Vec::new(),
         from: *from,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::{
     bot::cards::incident as cards,
     format,
 };
+
+/// A shorter past does not know how rare its rarest normal moments are; give or take a step.
+const LEAST: TimeDelta = TimeDelta::hours(7 * 24 - 1);
 
 /// What the detector had learned from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,7 +144,13 @@ impl Report {
         let Learned { file, from, to, known_seconds } = &self.learned;
         let moment = |at: &DateTime<Utc>| format::moment(*at, now, zone);
         let span = format!("{} to {}", moment(from), moment(to));
-        match file {
+        let young = if *to - *from < LEAST {
+            " From less than a week one learns little of what is rare: expect more alarms than the budget \
+             says."
+        } else {
+            ""
+        };
+        let about = match file {
             None => format!("Learned from {span}, before the tested {}.", self.length()),
             Some(file) if *known_seconds > 0 => format!(
                 "With {}, learned from {span}. It has learned from {} of the tested {}, which flatters \
@@ -151,7 +160,8 @@ impl Report {
                 self.length()
             ),
             Some(file) => format!("With {}, learned from {span}.", file.display()),
-        }
+        };
+        format!("{about}{young}")
     }
 }
 
@@ -212,10 +222,10 @@ mod tests {
 
     #[test]
     fn each_host_and_all_of_them_are_held_against_the_budget() {
-        let learned = Learned::before((at(-48).timestamp_millis(), at(0).timestamp_millis()));
+        let learned = Learned::before((at(-168).timestamp_millis(), at(0).timestamp_millis()));
         assert_eq!(
             report(learned).text(at(49), chrono_tz::UTC),
-            "Learned from Sat 00:00 to Mon 00:00, before the tested 2 d.\n\n\
+            "Learned from 27 Oct 00:00 to Mon 00:00, before the tested 2 d.\n\n\
              web-2: 1 anomaly in 2 d, 0.50 a day; the budget is 0.1\n  \
              Mon 13:00 for 1 h, about once in 40 days\n    \
              CPU 97 % (normal 12–35 %)\n\
