@@ -139,11 +139,14 @@ impl Log {
 }
 
 impl Backtest {
-    /// Only what is about hosts of which this is true.
+    /// Only what is about hosts of which this is true, numbered anew.
     #[must_use]
     pub fn about(mut self, is_asked: impl Fn(&str) -> bool) -> Self {
         self.anomalies.retain(|anomaly| is_asked(&anomaly.host));
         self.incidents.retain(|incident| incident.hosts.iter().any(|it| is_asked(&it.host)));
+        for (number, incident) in (1..).zip(&mut self.incidents) {
+            incident.number = number;
+        }
         self
     }
 
@@ -206,6 +209,7 @@ mod tests {
         assert_eq!(found.by_host()["web-1"].len(), 2);
         let asked = found.about(|host| host == "web-2");
         assert_eq!((asked.anomalies.len(), asked.incidents.len()), (1, 1));
+        assert_eq!(asked.incidents[0].number, 1);
     }
 
     #[test]
