@@ -3,6 +3,7 @@
 //! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
 //! and telling people is done elsewhere.
 
+pub mod backtest;
 pub mod csv;
 pub mod evaluate;
 pub mod exposition;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod backtest;
 mod config;
 mod detect;
 mod doctor;
@@ -26,8 +27,10 @@ use crate::{
     access::RefusalKind,
     anomaly::{csv::CsvError, evaluate::InputError, model::ModelError},
     app::AppError,
+    chart::ChartError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
+    metrics::MetricsError,
     serve::{self, Mode},
     store::{Store, StoreError},
     telemetry::{self, Screen, TelemetryError},
@@ -93,6 +96,8 @@ enum Command {
     Train(train::Arguments),
     /// Say how unusual observations are, by what a model has learned
     Detect(detect::Arguments),
+    /// Say what the bot would have told of the last days
+    Backtest(backtest::Arguments),
     /// Find out what is wrong and how to mend it
     Doctor,
     /// Write completions for a shell, e.g. `smartcloudops completions bash`
@@ -118,7 +123,13 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
     Train(#[from] train::TrainError),
+    #[error(transparent)]
+    Backtest(#[from] backtest::BacktestError),
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     #[error(transparent)]
     Detect(#[from] detect::DetectError),
     #[error("cannot {what}: {source}")]
@@ -130,6 +141,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::App(AppError::Store(StoreError::Refused(refusal))) => code_of(refusal.kind),
+            Self::Metrics(error) if error.is_outage() => OUTAGE,
             _ => FAILED,
         }
     }
@@ -180,7 +192,9 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         Command::Evaluate(arguments) => return evaluate::run(arguments),
         Command::Simulate(arguments) => return simulate::run(arguments),
-        Command::Train(arguments) => return train::run(arguments, &Clock::system()),
+        Command::Train(arguments) if !arguments.asks_prometheus() => {
+            return train::from_files(arguments, &Clock::system());
+        }
         Command::Detect(arguments) => return detect::run(arguments),
         _ => {}
     }
@@ -212,11 +226,16 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Migrate => migrate(config).await,
             Command::Roles(command) => roles::run(config, command).await,
             Command::Audit(command) => audit::run(config, command).await,
+            Command::Train(arguments) => {
+                train::from_prometheus(config, &arguments, &Clock::system()).await
+            }
+            Command::Backtest(arguments) => {
+                backtest::run(config, &arguments, &Clock::system()).await
+            }
             Command::Config(_)
             | Command::Doctor
             | Command::Evaluate(_)
             | Command::Simulate(_)
-            | Command::Train(_)
             | Command::Detect(_)
             | Command::Completions { .. } => Ok(SUCCESS),
         }

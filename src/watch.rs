@@ -1,6 +1,6 @@
 //! Looks at the metrics again and again, learns what is normal, and tells of what is not.
 
-mod gather;
+pub(crate) mod gather;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,6 +73,9 @@ impl DetectionConfig {
 
 /// Before the first learning and after a failed one, it is tried this often.
 const TRY_EVERY: TimeDelta = TimeDelta::seconds(30);
+
+/// From so many hosts on, learning takes long enough to say how far it is.
+const MANY: usize = 200;
 
 /// Watches until told to stop.
 pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToken) {
@@ -292,9 +295,17 @@ async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, MetricsEr
     let past = gather::past(&app.metrics, &config, now).await?;
     let fleet = app.metrics.fleet().await?;
     let training = move || {
-        let times = || past.histories.values().flat_map(|history| &history.times).copied();
-        let span = times().min().zip(times().max());
-        let mut detector = Detector::train(past.schema, &past.histories, settings(&config));
+        let span = past.span();
+        let mut quarters = 0;
+        let mut progress = |done: usize, all: usize| {
+            // Few hosts are learned in a moment.
+            if all >= MANY && 4 * done / all > quarters {
+                quarters = 4 * done / all;
+                tracing::info!(done, all, "learning what is normal");
+            }
+        };
+        let mut detector =
+            Detector::train_telling(past.schema, &past.histories, settings(&config), &mut progress);
         let role = |host: &Host| Some((host.name.clone(), host.role.clone()?));
         detector.learn_roles(&past.histories, &fleet.hosts().iter().filter_map(role).collect());
         if let (Some(file), Some(span)) = (file, span) {
@@ -311,6 +322,6 @@ async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, MetricsEr
     })
 }
 
-fn settings(config: &DetectionConfig) -> anomaly::Settings {
+pub(crate) fn settings(config: &DetectionConfig) -> anomaly::Settings {
     anomaly::Settings { budget: config.budget, seed: config.seed }
 }

@@ -79,6 +79,8 @@ pub struct Verdict {
     pub votes: Vec<f32>,
     /// The anomaly that began, goes on or ended with this observation.
     pub anomaly: Option<Anomaly>,
+    /// The least and the most that would have been normal, of a metric that was asked about.
+    pub normal: Option<(f64, f64)>,
 }
 
 impl Detector {
@@ -88,6 +90,16 @@ impl Detector {
         schema: Schema,
         histories: &BTreeMap<String, History>,
         settings: Settings,
+    ) -> Self {
+        Self::train_telling(schema, histories, settings, &mut |_, _| {})
+    }
+
+    /// The same; `progress` is told how many hosts of how many were learned.
+    pub fn train_telling(
+        schema: Schema,
+        histories: &BTreeMap<String, History>,
+        settings: Settings,
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Self {
         let metrics = schema.metrics().len();
         let histories: Vec<(&String, &History)> =
@@ -117,7 +129,9 @@ impl Detector {
                     seed: settings.seed,
                     forest: &forest,
                 };
-                Host::new((*name).clone(), HostDetector::fit(&training))
+                let detector = HostDetector::fit(&training);
+                progress(place + 1, histories.len());
+                Host::new((*name).clone(), detector)
             })
             .collect();
         Self {
@@ -196,6 +210,33 @@ impl Detector {
         self.settings
     }
 
+    /// Alarms as often as this budget allows from now on.
+    pub fn set_budget(&mut self, budget: f64) {
+        self.settings.budget = budget;
+    }
+
+    /// Its hosts so many times over, each copy with names and peers of its own: as large a fleet as one
+    /// likes, for measuring.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        let copies = (0..times).flat_map(|copy| {
+            let host = move |host: &Host| Host {
+                name: format!("{copy:06} {}", host.name),
+                ..host.clone()
+            };
+            self.hosts.iter().map(host)
+        });
+        Self {
+            hosts: copies.collect(),
+            peers: self.peers.repeated(times),
+            schema: self.schema.clone(),
+            forest: self.forest.clone(),
+            roles: self.roles.clone(),
+            newcomers: Vec::new(),
+            ..*self
+        }
+    }
+
     /// The hosts it knows.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| &*host.name)
@@ -257,6 +298,16 @@ impl Detector {
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
     /// it neither knows nor welcomed are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
+        self.look_asking(observations, |_| None)
+    }
+
+    /// The same. For a host of which `asked` names a metric, by its place in the schema, the verdict
+    /// also says what would have been normal for it.
+    pub fn look_asking(
+        &mut self,
+        observations: &[Observation],
+        asked: impl Fn(&str) -> Option<usize>,
+    ) -> Vec<Verdict> {
         let mut prepared: Vec<Option<(i64, Prepared)>> = vec![None; self.hosts.len()];
         for observation in observations {
             if let Ok(place) =
@@ -280,7 +331,10 @@ impl Detector {
         for (place, host) in self.hosts.iter_mut().enumerate() {
             let Some((at, row)) = &prepared[place] else { continue };
             self.peers.medians(place, &rows, &mut medians);
-            verdicts.push(host.judge(*at, row, &medians, &fleet));
+            let mut verdict = host.judge(*at, row, &medians, &fleet);
+            verdict.normal =
+                asked(&host.name).map(|metric| host.detector.normal(*at, row, &medians, metric));
+            verdicts.push(verdict);
         }
         medians.clear();
         medians.resize(self.schema.metrics().len(), f32::NAN);
@@ -339,6 +393,7 @@ impl Host {
             alarm,
             votes: opinion.votes.to_vec(),
             anomaly,
+            normal: None,
         }
     }
 

@@ -345,16 +345,33 @@ impl HostDetector {
         (0.5 + conditional) * (0.5 + expectation) + 0.1 * sigmas.min(FARTHEST)
     }
 
+    /// The least and the most that are normal for a metric at this moment.
+    pub(crate) fn normal(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        metric: usize,
+    ) -> (f64, f64) {
+        self.band(&moment(at, prepared, peers), metric)
+    }
+
+    fn band(&self, moment: &Moment, metric: usize) -> (f64, f64) {
+        let (middle, spread) = self.expectation.expected(moment, metric);
+        let scaling = &self.scalings[metric];
+        let reach = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0) * spread;
+        (f64::from(scaling.value_at(middle - reach)), f64::from(scaling.value_at(middle + reach)))
+    }
+
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let from_middle = moment.robust[metric] - middle;
-        let scaling = &self.scalings[metric];
-        let band = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0);
+        let (expected_low, expected_high) = self.band(moment, metric);
         Deviation {
             metric: schema.metrics()[metric].clone(),
             value: f64::from(moment.raw[metric]),
-            expected_low: f64::from(scaling.value_at(middle - band * spread)),
-            expected_high: f64::from(scaling.value_at(middle + band * spread)),
+            expected_low,
+            expected_high,
             direction: match (stuck, from_middle >= 0.0) {
                 (true, _) => Direction::Stuck,
                 (false, true) => Direction::Up,

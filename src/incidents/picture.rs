@@ -75,6 +75,7 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
         },
         day_before: series.points.iter().map(|(at, value)| (*at + DAY, *value)).collect(),
         marks: points.iter().copied().filter(|(at, _)| unusual(*at)).collect(),
+        spans: Vec::new(),
     };
     let chart = Chart {
         title: format!("{} of {}", metric_name(&first.metric), lead.host),

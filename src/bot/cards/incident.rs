@@ -86,6 +86,16 @@ pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
+/// `CPU 97 % (normal 12–35 %)`.
+pub(crate) fn measured(deviation: &Deviation) -> String {
+    let name = metric_name(&deviation.metric);
+    let value = format::value(deviation.value, unit(&deviation.metric));
+    match deviation.direction {
+        Direction::Stuck => format!("{name} stuck at {value}"),
+        Direction::Up | Direction::Down => format!("{name} {value} (normal {})", normal(deviation)),
+    }
+}
+
 /// `CPU 97 % on web-1 (normal 12–35 %)`.
 fn symptom(deviation: &Deviation, whose: &str, now: DateTime<Utc>) -> String {
     if deviation.metric == "up" && deviation.value < 0.5 {
@@ -231,7 +241,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// How rare something like it is.
-pub(super) fn rarity(anomaly: &Anomaly) -> String {
+pub(crate) fn rarity(anomaly: &Anomaly) -> String {
     let Some(days) = anomaly.once_in_days else {
         return "wrong however often it happens".to_owned();
     };
