@@ -274,8 +274,8 @@ impl HostDetector {
     }
 
     /// The metrics that tell most about this moment, the most telling first. What is far enough from
-    /// normal to matter comes before what is not. Those that told when it began (`begun`) stay: what
-    /// comes later is more often an effect than the cause.
+    /// normal to matter comes before what is not. Those that told when it began (`begun`) stay as
+    /// long as they are: what comes later is more often an effect than the cause.
     pub(crate) fn explain(
         &self,
         at: i64,
@@ -286,29 +286,43 @@ impl HostDetector {
         begun: &[Deviation],
     ) -> Vec<Deviation> {
         let moment = moment(at, prepared, peers);
-        let metrics: Vec<usize> = if stuck {
+        let metrics = if stuck {
             self.stuck.stuck_metrics().take(TOP_METRICS).collect()
-        } else if begun.is_empty() || self.novelty.is_some() {
-            let tells = |metric: usize| {
-                let new = self.novelty.as_ref().is_some_and(|novelty| novelty.is_new(metric));
-                (new, self.metric_matters(&moment, metric, schema), self.telling(&moment, metric))
-            };
-            let mut ranked: Vec<(usize, (bool, bool, f32))> =
-                measured(prepared).map(|metric| (metric, tells(metric))).collect();
-            ranked.sort_by(|(_, left), (_, right)| {
-                let flags = |it: &(bool, bool, f32)| (it.0, it.1);
-                flags(right).cmp(&flags(left)).then(right.2.total_cmp(&left.2))
-            });
-            ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
         } else {
-            let named =
-                |metric: &usize| begun.iter().position(|it| it.metric == schema.metrics()[*metric]);
-            let mut told: Vec<usize> =
-                measured(prepared).filter(|metric| named(metric).is_some()).collect();
-            told.sort_by_key(named);
-            told
+            self.still_told(&moment, schema, begun)
+                .unwrap_or_else(|| self.most_telling(&moment, schema))
         };
         metrics.iter().map(|metric| self.deviation(&moment, *metric, schema, stuck)).collect()
+    }
+
+    fn most_telling(&self, moment: &Moment, schema: &Schema) -> Vec<usize> {
+        let tells = |metric: usize| {
+            let new = self.novelty.as_ref().is_some_and(|novelty| novelty.is_new(metric));
+            (new, self.metric_matters(moment, metric, schema), self.telling(moment, metric))
+        };
+        let mut ranked: Vec<(usize, (bool, bool, f32))> =
+            measured(moment.raw).map(|metric| (metric, tells(metric))).collect();
+        ranked.sort_by(|(_, left), (_, right)| {
+            let flags = |it: &(bool, bool, f32)| (it.0, it.1);
+            flags(right).cmp(&flags(left)).then(right.2.total_cmp(&left.2))
+        });
+        ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
+    }
+
+    /// The metrics that told when it began, as long as the first of them is outside its normal range.
+    /// With little learned, nothing is that sure.
+    fn still_told(
+        &self,
+        moment: &Moment,
+        schema: &Schema,
+        begun: &[Deviation],
+    ) -> Option<Vec<usize>> {
+        let place = |it: &Deviation| schema.metrics().iter().position(|name| *name == it.metric);
+        let told: Vec<usize> = begun.iter().filter_map(place).collect();
+        let lead = *told.first().filter(|_| self.novelty.is_none())?;
+        let (low, high) = self.band(moment, lead);
+        let value = f64::from(moment.raw[lead]);
+        (value < low || value > high).then_some(told)
     }
 
     /// Whether anything is far enough from normal to matter to people.
@@ -320,7 +334,7 @@ impl HostDetector {
         schema: &Schema,
     ) -> bool {
         let moment = moment(at, prepared, peers);
-        measured(prepared).any(|metric| self.metric_matters(&moment, metric, schema))
+        measured(&prepared.raw).any(|metric| self.metric_matters(&moment, metric, schema))
     }
 
     fn metric_matters(&self, moment: &Moment, metric: usize, schema: &Schema) -> bool {
@@ -388,8 +402,8 @@ impl HostDetector {
     }
 }
 
-fn measured(prepared: &Prepared) -> impl Iterator<Item = usize> {
-    (0..prepared.raw.len()).filter(|metric| prepared.raw[*metric].is_finite())
+fn measured(raw: &[f32]) -> impl Iterator<Item = usize> {
+    (0..raw.len()).filter(|metric| raw[*metric].is_finite())
 }
 
 /// Scalings of all metrics of a host.
