@@ -98,6 +98,7 @@ pub fn not_understood(role: Role) -> Card {
 pub fn first_screen(
     version: &str,
     watching: &str,
+    telling: &str,
     store: &str,
     serving: &str,
     logs: &Path,
@@ -105,6 +106,7 @@ pub fn first_screen(
     Card::titled(format!("Smart CloudOps AI {version}"))
         .with(Block::Fields(vec![
             ("watching".to_owned(), watching.to_owned()),
+            ("telling".to_owned(), telling.to_owned()),
             ("stored in".to_owned(), store.to_owned()),
             ("logs in".to_owned(), logs.display().to_string()),
             ("serving".to_owned(), serving.to_owned()),
