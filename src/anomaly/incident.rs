@@ -17,10 +17,13 @@ pub use severity::Severity;
 pub use silence::Silence;
 pub use symptom::{fingerprint, metric_base};
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Anomaly;
+use super::{Anomaly, Deviation};
+use severity::broken;
 
 /// Onsets at most this far apart may have one cause: the onsets of one incident over its hosts were
 /// measured to spread over 2 to 9 minutes.
@@ -148,7 +151,7 @@ pub struct Note {
 /// What somebody thinks of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Feedback {
     /// It was unusual, and known: a backup, a deployment.
     Expected,
     /// It was not unusual.
@@ -157,7 +160,7 @@ pub enum Verdict {
     Useful,
 }
 
-impl Verdict {
+impl Feedback {
     /// Its name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -179,15 +182,41 @@ impl Incident {
         self.resolved_at.unwrap_or(now) - self.started
     }
 
-    /// The anomaly to show first: the worst of the suspect's.
+    /// The anomaly to show first: where a hard rule is broken, the worst of those, on whichever host;
+    /// else the worst of the suspect's.
     pub fn lead(&self) -> Option<&Anomaly> {
-        let of_suspect = self.members.iter().filter(|it| it.anomaly.host == self.suspect);
-        let worst =
-            |left: &&Member, right: &&Member| left.anomaly.score.total_cmp(&right.anomaly.score);
-        of_suspect
-            .max_by(worst)
-            .or_else(|| self.members.iter().max_by(worst))
-            .map(|member| &member.anomaly)
+        let of_suspect = |anomaly: &Anomaly| anomaly.host == self.suspect;
+        self.current().max_by(|left, right| {
+            (broken(left).map(|(it, _)| it).cmp(&broken(right).map(|(it, _)| it)))
+                .then(of_suspect(left).cmp(&of_suspect(right)))
+                .then(left.score.total_cmp(&right.score))
+        })
+    }
+
+    /// The hosts on which a hard rule is broken, in the way that leads. Empty where none is.
+    pub fn broken_hosts(&self) -> BTreeSet<&str> {
+        let rule = |anomaly| broken(anomaly).map(|(severity, it)| (severity, &it.metric));
+        let Some(leading) = self.lead().and_then(rule) else { return BTreeSet::new() };
+        let alike = self.current().filter(|it| rule(it) == Some(leading));
+        alike.map(|anomaly| &*anomaly.host).collect()
+    }
+
+    /// What of it counts now: what goes on, or when nothing does, everything there was.
+    fn current(&self) -> impl Iterator<Item = &Anomaly> {
+        let going_on = self.goes_on();
+        let anomalies = self.members.iter().map(|member| &member.anomaly);
+        anomalies.filter(move |anomaly| !going_on || anomaly.end.is_none())
+    }
+
+    /// Whether any of its anomalies goes on.
+    pub fn goes_on(&self) -> bool {
+        self.members.iter().any(|it| it.anomaly.end.is_none())
+    }
+
+    /// The anomaly to show first, and what of it.
+    pub fn headline(&self) -> Option<(&Anomaly, &Deviation)> {
+        let lead = self.lead()?;
+        Some((lead, broken(lead).map(|(_, it)| it).or_else(|| lead.metrics.first())?))
     }
 
     /// Whether it is on this host.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Bot, Failure, cards, intent::Intent};
 use crate::{
     access::{Permission, Principal},
-    anomaly::incident::{Incident, IncidentState, Signature, Silence, Verdict},
+    anomaly::incident::{Feedback, Incident, IncidentState, Signature, Silence},
     incidents::{Incidents, Work},
     metrics::{Signal, Window},
     store::Wanted,
@@ -230,7 +230,7 @@ impl Bot {
     async fn feedback(
         &self,
         speaking: &Speaking<'_>,
-        verdict: Option<Verdict>,
+        verdict: Option<Feedback>,
         id: Option<&str>,
     ) -> Result<Card, Failure> {
         let who = speaking.key();

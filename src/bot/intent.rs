@@ -13,7 +13,7 @@ mod tests;
 mod times;
 mod tokens;
 
-pub use crate::anomaly::incident::{IncidentState, Verdict};
+pub use crate::anomaly::incident::{Feedback, IncidentState};
 pub use interpret::interpret;
 
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ pub enum Intent {
     Feedback {
         /// What; absent takes it back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        verdict: Option<Verdict>,
+        verdict: Option<Feedback>,
         /// Of which incident; absent is the one they spoke of last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,

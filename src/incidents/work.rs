@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Incidents;
 use crate::{
     access::{Refusal, RefusalKind},
-    anomaly::incident::{Incident, IncidentState, Note, Signature, Silence, Verdict},
+    anomaly::incident::{Feedback, Incident, IncidentState, Note, Signature, Silence},
     store::{Actor, AuditEvent, StoreError, Wanted},
 };
 
@@ -149,7 +149,7 @@ impl Incidents {
         &self,
         number: u32,
         principal: &str,
-        verdict: Option<Verdict>,
+        verdict: Option<Feedback>,
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {

@@ -47,13 +47,9 @@ impl Incident {
         silences: &[Silence],
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let going_on = self.members.iter().any(|it| it.anomaly.end.is_none());
-        self.members
-            .iter()
-            .filter(|it| !going_on || it.anomaly.end.is_none())
-            .map(|member| {
-                let covering =
-                    silences.iter().filter(|it| it.covers(self.number, &member.anomaly, now));
+        self.current()
+            .map(|anomaly| {
+                let covering = silences.iter().filter(|it| it.covers(self.number, anomaly, now));
                 covering.map(|silence| silence.until).max()
             })
             // `None` sorts before every moment: one that is not silenced speaks for all.

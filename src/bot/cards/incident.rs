@@ -45,7 +45,7 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
         .tone(tone(incident, around))
         .with(Block::Fields(facts(incident, around)));
     let card = match incident.lead().filter(|lead| !lead.metrics.is_empty()) {
-        Some(lead) => card.with(Block::Table(metrics(lead))),
+        Some(lead) => card.with(Block::Table(metrics(incident, lead))),
         None => card,
     };
     let mut card = card;
@@ -53,12 +53,12 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
         card =
             card.line(format!("{}: {}", short(&note.signature.by, WORD), short(&note.text, NOTE)));
     }
-    if let Some(png) = &around.picture {
-        let alt = incident.lead().and_then(|lead| Some((lead, lead.metrics.first()?)));
-        let alt = alt.map_or_else(String::new, |(lead, first)| {
-            let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
-            format!("{metric} of {host} over 6 hours, against what is normal and the day before")
-        });
+    // That a host is down is nothing to draw, and an earlier picture shows something else.
+    let drawn = incident.headline().filter(|(_, it)| signal(&it.metric).is_some());
+    if let (Some(png), Some((lead, first))) = (&around.picture, drawn) {
+        let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
+        let alt =
+            format!("{metric} of {host} over 6 hours, against what is normal and the day before");
         let name = format!("incident-{}.png", incident.number);
         card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }
@@ -70,19 +70,22 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
 pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
     let number = format!("#{}", incident.number);
     let whose = whose(incident);
-    let what = incident
-        .lead()
-        .and_then(|lead| lead.metrics.first())
-        .map_or_else(|| format!("{whose}: something is unusual"), |first| symptom(first, &whose));
+    let what = incident.headline().map_or_else(
+        || format!("{whose}: something is unusual"),
+        |(_, first)| symptom(first, &whose),
+    );
+    // A broken rule is told from when it broke, whatever came before it.
+    let broken = incident.lead().filter(|_| !incident.broken_hosts().is_empty());
+    let started = broken.map_or(incident.started, |lead| lead.start);
     let moment = |at| format::moment(at, now, zone);
     match incident.resolved_at {
         Some(over) => {
-            format!("{number} over: {what}, {} to {}", moment(incident.started), moment(over))
+            format!("{number} over: {what}, {} to {}", moment(started), moment(over))
         }
         None if incident.reopened > 0 => {
-            format!("{number} is back: {what} since {}", moment(incident.started))
+            format!("{number} is back: {what} since {}", moment(started))
         }
-        None => format!("{number} {what} since {}", moment(incident.started)),
+        None => format!("{number} {what} since {}", moment(started)),
     }
 }
 
@@ -101,13 +104,21 @@ fn symptom(deviation: &Deviation, whose: &str) -> String {
     }
 }
 
-/// The suspect, and how many more.
+/// The host that leads, and how many more are as it is.
 fn whose(incident: &Incident) -> String {
-    let suspect = short(&incident.suspect, WORD);
-    match incident.hosts.len() {
-        0 | 1 => suspect,
-        hosts => format!("{suspect} and {} more", grouped(hosts - 1)),
+    let host = short(leading_host(incident), WORD);
+    let alike = match incident.broken_hosts().len() {
+        0 => incident.hosts.len(),
+        broken => broken,
+    };
+    match alike {
+        0 | 1 => host,
+        hosts => format!("{host} and {} more", grouped(hosts - 1)),
     }
+}
+
+fn leading_host(incident: &Incident) -> &str {
+    incident.lead().map_or(&*incident.suspect, |lead| &*lead.host)
 }
 
 /// `CPU`, or `Disk /data`.
@@ -237,7 +248,7 @@ pub(super) fn once_in(days: Option<f64>) -> String {
     }
 }
 
-fn metrics(lead: &Anomaly) -> Table {
+fn metrics(incident: &Incident, lead: &Anomaly) -> Table {
     let row = |it: &Deviation| {
         let sign = match it.direction {
             Direction::Up => "above",
@@ -251,8 +262,13 @@ fn metrics(lead: &Anomaly) -> Table {
             sign.to_owned(),
         ]
     };
+    let metric = match incident.hosts.len() {
+        0 | 1 => "metric".to_owned(),
+        _ => format!("metric of {}", short(&lead.host, WORD)),
+    };
+    let rest = ["was", "normal", ""].map(ToOwned::to_owned);
     Table {
-        header: ["metric", "was", "normal", ""].map(ToOwned::to_owned).to_vec(),
+        header: std::iter::once(metric).chain(rest).collect(),
         rows: lead.metrics.iter().map(row).collect(),
         more: 0,
     }
@@ -267,9 +283,10 @@ fn buttons(card: Card, incident: &Incident) -> Card {
         IncidentState::Resolved => card,
     };
     let card = if incident.is_live() {
+        let host = leading_host(incident);
         card.button("Silence 1 h", format!("silence incident {number} 1h"))
-            .button("Ask", format!("status {}", incident.suspect))
-            .button("Remediate", format!("reboot {} incident={number}", incident.suspect))
+            .button("Ask", format!("status {host}"))
+            .button("Remediate", format!("reboot {host} incident={number}"))
     } else {
         card
     };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::incident::{metric_name, once_in, short, title};
 use crate::{
     access::{Refusal, RefusalKind},
-    anomaly::incident::{Incident, IncidentState, Member, Silence, Verdict},
+    anomaly::incident::{Feedback, Incident, IncidentState, Member, Silence},
     app::App,
     format,
     store::Votes,
@@ -176,16 +176,16 @@ pub fn silenced(app: &App, silences: &[Silence]) -> Card {
 }
 
 /// A vote was cast.
-pub fn feedback(incident: &Incident, verdict: Verdict, votes: Votes) -> Card {
+pub fn feedback(incident: &Incident, verdict: Feedback, votes: Votes) -> Card {
     let number = incident.number;
     let word = match verdict {
-        Verdict::Expected => "expected",
-        Verdict::FalseAlarm => "a false alarm",
-        Verdict::Useful => "useful",
+        Feedback::Expected => "expected",
+        Feedback::FalseAlarm => "a false alarm",
+        Feedback::Useful => "useful",
     };
     let effect = match verdict {
-        Verdict::Useful => "Good to know: I keep looking as I do.".to_owned(),
-        Verdict::Expected | Verdict::FalseAlarm => widened(incident, votes),
+        Feedback::Useful => "Good to know: I keep looking as I do.".to_owned(),
+        Feedback::Expected | Feedback::FalseAlarm => widened(incident, votes),
     };
     let Votes { expected, false_alarm, useful } = votes;
     Card::titled(format!("You think #{number} was {word}"))
@@ -196,8 +196,8 @@ pub fn feedback(incident: &Incident, verdict: Verdict, votes: Votes) -> Card {
 
 /// What a vote changes, in words.
 fn widened(incident: &Incident, votes: Votes) -> String {
-    let lead = incident.lead().filter(|lead| lead.once_in_days.is_some());
-    let Some((lead, first)) = lead.and_then(|lead| Some((lead, lead.metrics.first()?))) else {
+    let headline = incident.headline().filter(|(lead, _)| lead.once_in_days.is_some());
+    let Some((lead, first)) = headline else {
         return "A broken rule stays one: `silence` keeps me quiet about it for a while."
             .to_owned();
     };

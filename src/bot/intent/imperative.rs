@@ -4,7 +4,7 @@
 use chat::{Inbound, Origin};
 
 use super::{
-    Verdict, command, hosts,
+    Feedback, command, hosts,
     lexicon::Word,
     tokens::{Marks, Text, Token},
 };
@@ -43,7 +43,7 @@ pub(super) enum Verb {
     /// Close an incident.
     Resolve,
     /// Say what they think of an incident, or take it back.
-    Feedback(Option<Verdict>),
+    Feedback(Option<Feedback>),
 }
 
 /// Where a request begins.
@@ -81,10 +81,10 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
             (Verb::Acknowledge, 2)
         }
-        ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Expected)), 1),
-        ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Useful)), 1),
+        ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Expected)), 1),
+        ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Useful)), 1),
         ("false", "alarm") if names_incident(next(2)) => {
-            (Verb::Feedback(Some(Verdict::FalseAlarm)), 2)
+            (Verb::Feedback(Some(Feedback::FalseAlarm)), 2)
         }
         ("undo", "feedback" | "vote") => (Verb::Feedback(None), 2),
         ("undo", id) if id.is_empty() || names_incident(id) => (Verb::Feedback(None), 1),

@@ -6,7 +6,7 @@ use super::super::{
     Result, Store, WriteTx, millis,
     words::{from_json, key},
 };
-use crate::anomaly::{Anomaly, incident::Verdict};
+use crate::anomaly::{Anomaly, incident::Feedback};
 
 /// How many think what of an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Store {
         tx: &mut WriteTx,
         incident: u32,
         principal: &str,
-        verdict: Verdict,
+        verdict: Feedback,
     ) -> Result<()> {
         sqlx::query(
             "INSERT INTO feedback (incident, principal, verdict, at) VALUES ($1, $2, $3, $4) \

@@ -1,7 +1,7 @@
 //! Work on incidents: take them, close them, silence what raised them.
 
 use super::{
-    super::{Intent, Verdict, hosts::Hosts, lexicon::Word, times},
+    super::{Feedback, Intent, hosts::Hosts, lexicon::Word, times},
     Parsed, Request, id, note_at, signal, wanted,
 };
 
@@ -16,7 +16,7 @@ pub(super) enum Work {
 
 impl Request<'_, '_> {
     /// What somebody thinks of an incident, and of nothing else.
-    pub(super) fn feedback(&mut self, verdict: Option<Verdict>) -> Parsed {
+    pub(super) fn feedback(&mut self, verdict: Option<Feedback>) -> Parsed {
         let id = self.incident_id(true);
         // "Expected 7 hosts" is talk.
         let hosts = self.tokens.iter().any(|token| matches!(token.word, Some(Word::Host(_))));
