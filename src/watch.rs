@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{
         self, Anomaly, Detector,
+        incident::left_out,
         model::{self, Model},
         rules::Rules,
     },
     app::App,
     incidents::Incidents,
     metrics::{MetricsError, Window},
+    store::Wanted,
 };
 
 /// What becomes of what is found.
@@ -80,7 +82,7 @@ pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToke
     }
 }
 
-type Learning = JoinHandle<Result<Detector, MetricsError>>;
+type Learning = JoinHandle<Result<Detector, WatchError>>;
 
 /// One pair of eyes on the fleet.
 pub struct Watch {
@@ -90,6 +92,8 @@ pub struct Watch {
     rules: Rules,
     learning: Option<Learning>,
     learn_at: DateTime<Utc>,
+    /// When the past was read that is or will be known.
+    knows_until: DateTime<Utc>,
 }
 
 /// Why a look came to nothing.
@@ -116,6 +120,7 @@ impl Watch {
             rules: Rules::default(),
             learning: None,
             learn_at: DateTime::UNIX_EPOCH,
+            knows_until: DateTime::UNIX_EPOCH,
         };
         if let Some(model) = watch.app.config.model_file().filter(|file| file.exists()) {
             watch.remember(&model);
@@ -138,7 +143,8 @@ impl Watch {
             return;
         }
         tracing::info!(hosts = model.header.hosts, "remember what is normal");
-        self.learn_at = written.unwrap_or_default() + self.relearn();
+        self.knows_until = written.unwrap_or_default();
+        self.learn_at = self.knows_until + self.relearn();
         self.detector = Some(model.detector);
     }
 
@@ -157,7 +163,7 @@ impl Watch {
     /// Looks once, and tells of what is unusual.
     pub async fn look(&mut self) -> Result<(), WatchError> {
         let now = self.app.clock.now();
-        self.learn(now).await;
+        self.learn(now).await?;
         let found = self.find(now).await?;
         for seen in self.incidents.observe(&found, now).await? {
             tracing::info!(incident = seen.number, change = ?seen.kind, "an incident changed");
@@ -181,13 +187,17 @@ impl Watch {
 
     /// Learns from the past when it is time, beside the looks; what is learned is used from the next
     /// look on.
-    async fn learn(&mut self, now: DateTime<Utc>) {
+    async fn learn(&mut self, now: DateTime<Utc>) -> Result<(), WatchError> {
         if let Some(learning) = self.learning.take_if(|learning| learning.is_finished()) {
             self.take_in(learning, now).await;
         }
-        if self.learning.is_none() && now >= self.learn_at {
+        // What is normal may be what somebody just said.
+        let answered = self.app.store.last_answer().await?.is_some_and(|at| at > self.knows_until);
+        if self.learning.is_none() && (answered || now >= self.learn_at) {
             self.learning = Some(tokio::spawn(learned(self.app.clone(), now)));
+            self.knows_until = now;
         }
+        Ok(())
     }
 
     async fn take_in(&mut self, learning: Learning, now: DateTime<Utc>) {
@@ -216,10 +226,13 @@ impl Watch {
     }
 }
 
-async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Detector, MetricsError> {
+async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Detector, WatchError> {
     let config = app.config.detection.clone();
     let file = app.config.model_file();
-    let past = gather::past(&app.metrics, &config, now).await?;
+    let since = now - TimeDelta::from_std(config.history.duration()).unwrap_or(TimeDelta::days(7));
+    let incidents = app.store.incidents(Wanted::Since(since)).await?;
+    let left_out = left_out(&incidents, &app.store.all_votes().await?, now);
+    let past = gather::past(&app.metrics, &config, &left_out, now).await?;
     let training = move || {
         let times = || past.histories.values().flat_map(|history| &history.times).copied();
         let span = times().min().zip(times().max());
@@ -233,7 +246,7 @@ async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Detector, MetricsE
         detector
     };
     tokio::task::spawn_blocking(training).await.map_err(|error| {
-        MetricsError::Config(format!("learning what is normal was cut short: {error}"))
+        MetricsError::Config(format!("learning what is normal was cut short: {error}")).into()
     })
 }
 

@@ -4,6 +4,8 @@
 
 mod cluster;
 mod correlate;
+mod due;
+mod learning;
 mod placement;
 mod severity;
 mod silence;
@@ -12,6 +14,8 @@ mod symptom;
 mod tests;
 
 pub use correlate::{ChangeKind, IncidentChange, correlate};
+pub use due::{Due, Pace};
+pub use learning::{LeftOut, left_out};
 pub use placement::{Place, Placement};
 pub use severity::Severity;
 pub use silence::Silence;
@@ -100,6 +104,21 @@ pub struct Incident {
     pub reopened: u32,
     /// Whether people were told of it.
     pub announced: bool,
+    /// Who closed it; absent when it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<Signature>,
+    /// When people last heard of it without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_told: Option<DateTime<Utc>>,
+    /// How often it was said again since.
+    #[serde(default)]
+    pub reminders: u32,
+    /// Whether people were asked if it is the new normal.
+    #[serde(default)]
+    pub asked: bool,
+    /// What they said to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// What it is made of, by onset and host. Kept apart from the rest.
     #[serde(skip)]
     pub members: Vec<Member>,
@@ -146,6 +165,37 @@ pub struct Note {
     pub signature: Signature,
     /// Their words.
     pub text: String,
+}
+
+/// Whether an incident is the new normal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normality {
+    /// It is: what was before is forgotten.
+    Accepted,
+    /// It is a fault: it is not learned.
+    Watched,
+}
+
+/// What somebody said when it was asked whether this is the new normal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What; absent when they took it back.
+    pub answer: Option<Normality>,
+    /// Who and when.
+    #[serde(flatten)]
+    pub signature: Signature,
+}
+
+/// How many think what of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// Expected.
+    pub expected: u32,
+    /// No alarm at all.
+    pub false_alarm: u32,
+    /// Useful.
+    pub useful: u32,
 }
 
 /// What somebody thinks of an incident.
@@ -206,6 +256,12 @@ impl Incident {
         let going_on = self.goes_on();
         let anomalies = self.members.iter().map(|member| &member.anomaly);
         anomalies.filter(move |anomaly| !going_on || anomaly.end.is_none())
+    }
+
+    /// What was said about it being the new normal, and by whom.
+    pub fn answered(&self) -> Option<(Normality, &Signature)> {
+        let answer = self.answer.as_ref()?;
+        Some((answer.answer?, &answer.signature))
     }
 
     /// Whether any of its anomalies goes on.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::DetectionConfig;
 use crate::{
-    anomaly::{Detector, History, Observation, Schema},
+    anomaly::{Detector, History, Observation, Schema, incident::LeftOut},
     metrics::{Metrics, MetricsError, Series, Signal, Stat},
 };
 
@@ -71,10 +71,11 @@ pub(super) async fn now(
 }
 
 /// What was measured before now, at the distance of the looks. Hosts with less than is needed to
-/// learn are left out.
+/// learn are left out, and so is what people said.
 pub(super) async fn past(
     metrics: &Metrics,
     config: &DetectionConfig,
+    left_out: &BTreeMap<String, LeftOut>,
     now: DateTime<Utc>,
 ) -> Result<Past, MetricsError> {
     let step = TimeDelta::from_std(config.every.duration()).unwrap_or(TimeDelta::minutes(1));
@@ -90,7 +91,13 @@ pub(super) async fn past(
     let enough = TimeDelta::from_std(config.learn.duration()).unwrap_or(TimeDelta::days(1));
     let histories = by_host
         .into_iter()
-        .map(|(host, series)| (host, rows(&schema, &series, step)))
+        .map(|(host, series)| {
+            let history = rows(&schema, &series, step);
+            match left_out.get(&host) {
+                Some(left_out) => (host, left_out.of(history, enough)),
+                None => (host, history),
+            }
+        })
         .filter(|(_, history)| {
             let span = history.times.last().zip(history.times.first());
             span.is_some_and(|(last, first)| last - first >= enough.num_milliseconds())

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use chat::{Block, Card, Image, Table, Tone};
+use chat::{Block, Card, Image, MAX_COMMAND_BYTES, Table, Tone};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
     anomaly::{
         Anomaly, Deviation, Direction,
-        incident::{ChangeKind, Incident, IncidentState, Severity, metric_base},
+        incident::{
+            ChangeKind, Incident, IncidentState, Member, Normality, Severity, Silence, metric_base,
+        },
     },
     format,
-    metrics::{Signal, Unit},
+    metrics::{Signal, Unit, Window},
     store::Earlier,
 };
 
@@ -180,6 +182,14 @@ fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
     if incident.hosts.len() > 1 {
         fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
     }
+    if let Some((answer, by)) = incident.answered() {
+        let who = short(&by.by, WORD);
+        let said = match answer {
+            Normality::Accepted => format!("{who} accepted it"),
+            Normality::Watched => format!("{who} keeps watching: it is not learned as normal"),
+        };
+        fact("new normal", said);
+    }
     let Earlier { times, fixed_by } = &around.earlier;
     if *times > 0 {
         let fixed = fixed_by
@@ -290,8 +300,100 @@ fn buttons(card: Card, incident: &Incident) -> Card {
     } else {
         card
     };
-    card.button("Expected", format!("expected {number}"))
-        .button("False alarm", format!("false alarm {number}"))
+    // Asked and not answered: where there are no threads, this is the only place to answer.
+    let card = if incident.is_live() && incident.asked && incident.answered().is_none() {
+        answers(card, number)
+    } else {
+        card
+    };
+    let card = card
+        .button("Expected", format!("expected {number}"))
+        .button("False alarm", format!("false alarm {number}"));
+    match incident.state {
+        IncidentState::Acknowledged => card.button("Give back", format!("unack {number}")),
+        IncidentState::Open | IncidentState::Resolved => card,
+    }
+}
+
+fn answers(card: Card, number: u32) -> Card {
+    card.button("Accept as normal", format!("accept {number}"))
+        .button("Keep watching", format!("watch {number}"))
+}
+
+/// That nobody took it yet.
+pub fn reminder(incident: &Incident, now: DateTime<Utc>) -> Card {
+    let (severity, number) = (incident.severity.as_str(), incident.number);
+    Card::titled(format!(
+        "Nobody took #{number} yet: {} old, severity {severity}",
+        age(incident, now)
+    ))
+    .tone(Tone::Bad)
+    .button("Acknowledge", format!("ack {number}"))
+}
+
+/// Whether this is the new normal.
+pub fn is_it_normal(incident: &Incident, now: DateTime<Utc>) -> Card {
+    let number = incident.number;
+    let card = Card::titled(format!(
+        "#{number} has gone on for {}: is this the new normal?",
+        age(incident, now)
+    ));
+    answers(card, number).line(
+        "Accepted, what was before is forgotten. Watched, it is never learned as normal. Without an \
+         answer it becomes normal little by little.",
+    )
+}
+
+fn age(incident: &Incident, now: DateTime<Utc>) -> String {
+    format::span(incident.lasted(now).num_seconds().max(0) as f64)
+}
+
+/// Silences that were set together are over: what they held back, and how to go on.
+pub fn silence_is_over(over: &[Silence], held_back: &[(u32, Member)]) -> Card {
+    let held: Vec<u32> = held_back
+        .iter()
+        .filter(|(number, member)| over.iter().any(|it| it.held_back(*number, &member.anomaly)))
+        .map(|(number, _)| *number)
+        .collect();
+    let incidents: BTreeSet<u32> = held.iter().copied().collect();
+    let named: Vec<_> = incidents.iter().take(5).map(|number| format!("#{number}")).collect();
+    let what = match held.len() {
+        0 => "Nothing was held back".to_owned(),
+        1 => format!("1 anomaly was held back, in {}", named.join(", ")),
+        held => format!(
+            "{} anomalies were held back, in {}",
+            grouped(held),
+            and_more(&named, incidents.len())
+        ),
+    };
+    let card = Card::titled(format!("The silence is over: {}. {what}", silenced(over)));
+    let Some(first) = over.first() else { return card };
+    let hosts: Vec<_> = over.iter().filter_map(|it| it.host.as_deref()).collect();
+    let length = Window::from_seconds((first.until - first.at).num_seconds().unsigned_abs());
+    let incident = first.incident.map(|number| format!("incident {number}"));
+    let about = incident.into_iter().chain(hosts.into_iter().map(ToOwned::to_owned));
+    let words: Vec<_> = about.chain(first.metric.clone()).collect();
+    let again = format!("silence {} {length}", words.join(" "));
+    if again.len() > MAX_COMMAND_BYTES {
+        return card;
+    }
+    card.button(format!("Silence {length} more"), again)
+}
+
+/// What is silent, in words.
+pub(super) fn silenced(silences: &[Silence]) -> String {
+    let named: Vec<_> = silences
+        .iter()
+        .take(NAMED)
+        .map(|it| {
+            let incident = it.incident.map(|number| format!("#{number}"));
+            let parts = [incident, it.host.clone(), it.metric.as_deref().map(metric_name)];
+            let parts: Vec<_> =
+                parts.into_iter().flatten().map(|part| short(&part, WORD)).collect();
+            if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
+        })
+        .collect();
+    and_more(&named, silences.len())
 }
 
 /// One line of an incident's history; `None` where nothing happened that is worth one.

@@ -158,7 +158,7 @@ fn every_button_is_a_command_that_is_understood() {
     let mut shown = on(&["web-1"], &deviation("cpu", 97.0, Direction::Up));
     let mut names = Vec::new();
     for state in [IncidentState::Open, IncidentState::Acknowledged, IncidentState::Resolved] {
-        shown.state = state;
+        (shown.state, shown.asked) = (state, true);
         for button in incident(&shown, &around()).buttons {
             let now = at(200).with_timezone(&chrono_tz::UTC);
             let read = interpret(&pressed(&button.command), &fleet, now);
@@ -170,5 +170,17 @@ fn every_button_is_a_command_that_is_understood() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names, ["acknowledge", "feedback", "remediate", "resolve", "silence", "status"]);
+    assert_eq!(
+        names,
+        [
+            "acknowledge",
+            "feedback",
+            "new_normal",
+            "remediate",
+            "resolve",
+            "silence",
+            "status",
+            "unacknowledge"
+        ]
+    );
 }
