@@ -4,8 +4,10 @@
 //! only reader of the process environment.
 
 mod environment;
+mod or_never;
 mod secrets;
 
+pub use or_never::OrNever;
 pub use secrets::{masked, masked_values};
 
 use std::{
@@ -14,7 +16,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::TimeDelta;
 use figment::{
     Figment, Profile, Provider,
     error::Kind,
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::Role,
-    metrics::{ParseWindowError, Window, prometheus::PrometheusConfig},
+    metrics::{Window, prometheus::PrometheusConfig},
     watch::DetectionConfig,
 };
 
@@ -69,44 +70,6 @@ pub struct AlertsConfig {
     pub remind: OrNever,
     /// After how long it is asked whether an incident is the new normal.
     pub new_normal_after: OrNever,
-}
-
-/// A length of time, or `0` for never.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "Written", into = "String")]
-pub struct OrNever(Option<Window>);
-
-/// From the environment, `0` comes as a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Number(u64),
-    Text(String),
-}
-
-impl TryFrom<Written> for OrNever {
-    type Error = ParseWindowError;
-
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        let text = match written {
-            Written::Number(number) => number.to_string(),
-            Written::Text(text) => text,
-        };
-        if text == "0" { Ok(Self(None)) } else { Ok(Self(Some(text.parse()?))) }
-    }
-}
-
-impl From<OrNever> for String {
-    fn from(OrNever(window): OrNever) -> Self {
-        window.map_or_else(|| "0".to_owned(), |window| window.to_string())
-    }
-}
-
-impl OrNever {
-    /// Its length; `None` is never.
-    pub fn length(&self) -> Option<TimeDelta> {
-        TimeDelta::try_seconds(self.0.as_ref()?.seconds().cast_signed())
-    }
 }
 
 /// How the bot presents itself.

@@ -1,7 +1,7 @@
 //! What learning leaves out: faults that people confirmed, and what was normal before they accepted
 //! something else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -21,7 +21,7 @@ pub struct LeftOut {
 /// the normal.
 pub fn left_out(
     incidents: &[Incident],
-    votes: &HashMap<u32, Votes>,
+    votes: &BTreeMap<u32, Votes>,
     now: DateTime<Utc>,
 ) -> BTreeMap<String, LeftOut> {
     let mut hosts: BTreeMap<String, LeftOut> = BTreeMap::new();

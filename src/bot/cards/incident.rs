@@ -345,7 +345,8 @@ pub fn is_it_normal(incident: &Incident, now: DateTime<Utc>) -> Card {
 }
 
 fn age(incident: &Incident, now: DateTime<Utc>) -> String {
-    format::span(incident.lasted(now).num_seconds().max(0) as f64)
+    // In whole minutes, as it is looked at.
+    format::span((incident.lasted(now).num_minutes().max(0) * 60) as f64)
 }
 
 /// Silences that were set together are over: what they held back, and how to go on.

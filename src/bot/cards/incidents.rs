@@ -72,7 +72,7 @@ pub fn told(told: &Told, budget: f64) -> String {
     let days = told.length.num_seconds() as f64 / 86_400.0;
     let allowed = budget * told.hosts as f64 * days;
     // Of few, the tenths matter.
-    let allowed = if allowed < 10.0 { format!("{:.1}", allowed) } else { format!("{allowed:.0}") };
+    let allowed = if allowed < 10.0 { format!("{allowed:.1}") } else { format!("{allowed:.0}") };
     format!(
         "{verb} {} in {} ({}; the budget allows {})",
         format::count(told.incidents.len(), "time"),

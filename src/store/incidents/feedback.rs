@@ -1,6 +1,6 @@
 //! What people think of an incident: one vote each, which they may change or take back.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sqlx::{Row as _, any::AnyRow};
 
@@ -91,13 +91,13 @@ impl Store {
     }
 
     /// What people think of all incidents.
-    pub async fn all_votes(&self) -> Result<HashMap<u32, Votes>> {
+    pub async fn all_votes(&self) -> Result<BTreeMap<u32, Votes>> {
         let rows = sqlx::query(
             "SELECT incident, verdict, COUNT(*) AS votes FROM feedback GROUP BY incident, verdict",
         )
         .fetch_all(&self.inner.pool)
         .await?;
-        let mut all: HashMap<u32, Votes> = HashMap::new();
+        let mut all: BTreeMap<u32, Votes> = BTreeMap::new();
         for row in &rows {
             let number = u32::try_from(row.try_get::<i64, _>("incident")?).unwrap_or(u32::MAX);
             count(row, all.entry(number).or_default())?;

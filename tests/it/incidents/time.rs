@@ -1,5 +1,7 @@
 //! What is said because time went by.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use smartcloudops::{
     anomaly::{
@@ -60,7 +62,8 @@ async fn what_is_serious_and_nobodys_is_said_again_at_doubling_distance() {
         let other = Incidents::new(scene.room.app.clone(), scene.room.outbox.serves());
         let twins = [&scene.incidents, &other];
         scene.database.clock.advance(TimeDelta::minutes(10));
-        let looks = twins.map(|it| it.observe_in(&found, &self::placement(), scene.now()));
+        let places = placement();
+        let looks = twins.map(|it| it.observe_in(&found, &places, scene.now()));
         futures::future::try_join_all(looks).await.unwrap();
         assert_eq!(after(&scene, 0, &found).await.len(), 2);
 
@@ -105,7 +108,8 @@ async fn the_end_of_a_silence_is_told_once_where_it_was_set() {
         let other = Incidents::new(scene.room.app.clone(), scene.room.outbox.serves());
         scene.database.clock.advance(TimeDelta::minutes(10));
         let looks = [&scene.incidents, &other];
-        let looks = looks.map(|it| it.observe_in(&found, &placement(), scene.now()));
+        let places = placement();
+        let looks = looks.map(|it| it.observe_in(&found, &places, scene.now()));
         futures::future::try_join_all(looks).await.unwrap();
         after(&scene, 20, &found).await;
         let ends = heard("silence is over");
@@ -161,7 +165,7 @@ async fn people_are_asked_once_whether_it_is_the_new_normal() {
         assert!(scene.found(&found).await.is_empty(), "that it goes on is no news");
 
         let known = async || room.app.store.incidents(Wanted::Numbered(1)).await.unwrap();
-        let spans = async || left_out(&known().await, &Default::default(), scene.now());
+        let spans = async || left_out(&known().await, &BTreeMap::new(), scene.now());
         let onset = known().await[0].started.timestamp_millis();
         assert_eq!(known().await[0].state, IncidentState::Resolved);
         assert_eq!(spans().await["web-1"].before, Some(onset));

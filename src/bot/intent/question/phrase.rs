@@ -111,8 +111,7 @@ pub(super) fn asks_what_was_told(tokens: &[Token<'_>]) -> bool {
         .any(|words| matches!(words, ["would", "you", "have", told] if tells(told)));
     let (at, _) = imperative::start(tokens);
     let rest = match words.get(at..).unwrap_or_default() {
-        ["show" | "give", "me", rest @ ..] | ["show" | "summarize", rest @ ..] => rest,
-        rest => rest,
+        ["show" | "give", "me", rest @ ..] | ["show" | "summarize", rest @ ..] | rest => rest,
     };
     let report = |rest: &[&str]| matches!(rest, [] | ["report" | "summary" | "recap", ..]);
     let report = match rest.strip_prefix(&["the"]).unwrap_or(rest) {
