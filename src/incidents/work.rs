@@ -162,16 +162,19 @@ impl Incidents {
             let message = format!("There is no incident #{number}.");
             return Err(Refusal::new(RefusalKind::NotFound, message).into());
         };
-        let applied = work.applied(&incident, by);
-        // What was closed is not opened again beside another that took its place.
-        let known = store.incidents_in(&mut tx, Wanted::Known, by.at).await?;
-        let replaced = !incident.is_live()
-            && known.iter().any(|it| it.is_live() && it.fingerprint == incident.fingerprint);
-        let Some((after, line)) = applied.filter(|(after, _)| !(replaced && after.is_live()))
-        else {
+        let Some((mut after, line)) = work.applied(&incident, by) else {
             tx.rollback().await?;
             return Ok(Err(incident));
         };
+        if !incident.is_live() && after.is_live() {
+            let known = store.incidents_in(&mut tx, Wanted::Known, by.at).await?;
+            if known.iter().any(|it| it.is_live() && it.fingerprint == incident.fingerprint) {
+                // Another one took its place meanwhile.
+                after.state = incident.state;
+                (after.resolved_at, after.resolved_by) =
+                    (incident.resolved_at, incident.resolved_by);
+            }
+        }
         store.save_incident(&mut tx, &after, &[]).await?;
         let until = after.silenced_until(&silences, by.at);
         let name = format!("{}:{}", work.name(), by.at.timestamp_millis());

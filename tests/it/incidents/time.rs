@@ -182,6 +182,14 @@ async fn people_are_asked_once_whether_it_is_the_new_normal() {
         assert_eq!(spans().await["web-1"].between, [(onset, now)]);
         assert!(says("undo watch 1").await.title.ends_with("taken back"));
         assert!(says("undo watch 1").await.title.starts_with("Nobody said yet"));
+
+        // What took its place meanwhile stays the one that is open.
+        says("accept 1").await;
+        scene.database.clock.advance(TimeDelta::minutes(40));
+        let both = [found[0].clone(), hot("web-1", scene.now())];
+        assert_eq!(scene.found(&both).await, [ChangeKind::Seen, ChangeKind::Opened]);
+        assert!(says("undo accept 1").await.title.ends_with("taken back"));
+        assert_eq!(known().await[0].state, IncidentState::Resolved);
         let of_ben = room.says(BEN, "accept 1").await.unwrap().title;
         assert!(!of_ben.contains("new normal"), "{of_ben}");
     })
