@@ -80,6 +80,10 @@ fn keep(history: &History, wanted: impl Fn(i64) -> bool) -> History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anomaly::{
+        Anomaly,
+        incident::{Answer, Placement, Signature, correlate},
+    };
 
     /// Two metrics, once a minute.
     fn history(minutes: i64) -> History {
@@ -103,6 +107,43 @@ mod tests {
         LeftOut {
             before: before.map(|minute| minute * 60_000),
             between: between.iter().map(|(from, to)| (from * 60_000, to * 60_000)).collect(),
+        }
+    }
+
+    #[test]
+    fn what_people_said_decides_and_expected_stays_in() {
+        let at = |minute| DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
+        let anomaly = Anomaly {
+            host: "web-1".to_owned(),
+            start: at(2),
+            end: Some(at(5)),
+            score: 6.0,
+            once_in_days: Some(40.0),
+            metrics: Vec::new(),
+        };
+        let changes = correlate(&[], &[anomaly], &Placement::default(), at(6));
+        let nothing = Incident { number: 7, ..changes[0].incident.clone() };
+        let by = Signature { by: "Ana".to_owned(), at: at(6) };
+        let said = |answer| Incident {
+            answer: Some(Answer { answer: Some(answer), signature: by.clone() }),
+            ..nothing.clone()
+        };
+        let resolved = Incident { resolved_by: Some(by.clone()), ..nothing.clone() };
+        let (expected, useful) =
+            (Votes { expected: 1, ..Votes::default() }, Votes { useful: 1, ..Votes::default() });
+        let fault = Some(left(None, &[(2, 5)]));
+        for (incident, votes, wanted) in [
+            (&nothing, Votes::default(), None),
+            (&nothing, expected, None),
+            (&nothing, useful, fault.clone()),
+            (&resolved, Votes::default(), fault.clone()),
+            (&resolved, expected, None),
+            (&said(Normality::Watched), Votes::default(), fault),
+            (&said(Normality::Accepted), useful, Some(left(Some(2), &[]))),
+        ] {
+            let votes = BTreeMap::from([(7, votes)]);
+            let left = left_out(std::slice::from_ref(incident), &votes, at(9));
+            assert_eq!(left.get("web-1").cloned(), wanted, "{votes:?} {:?}", incident.answer);
         }
     }
 
