@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{
         self, Anomaly, Detector,
+        incident::left_out,
         model::{self, Model},
         rules::Rules,
     },
     app::App,
     incidents::Incidents,
     metrics::{Fleet, Host, MetricsError, Window},
+    store::Wanted,
 };
 
 /// What becomes of what is found.
@@ -95,7 +97,7 @@ pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToke
     }
 }
 
-type Learning = JoinHandle<Result<Learned, MetricsError>>;
+type Learning = JoinHandle<Result<Learned, WatchError>>;
 
 /// What came of learning.
 struct Learned {
@@ -116,6 +118,8 @@ pub struct Watch {
     unknown: BTreeMap<String, DateTime<Utc>>,
     /// What ended while something new was learned, and is still to be told.
     over: Vec<Anomaly>,
+    /// When the past was read that is or will be known.
+    knows_until: DateTime<Utc>,
 }
 
 /// Why a look came to nothing.
@@ -144,6 +148,7 @@ impl Watch {
             learn_at: DateTime::UNIX_EPOCH,
             unknown: BTreeMap::new(),
             over: Vec::new(),
+            knows_until: DateTime::UNIX_EPOCH,
         };
         if let Some(model) = watch.app.config.model_file().filter(|file| file.exists()) {
             watch.remember(&model);
@@ -173,6 +178,7 @@ impl Watch {
             && model.detector.settings() == settings(config)
         {
             tracing::info!(hosts = header.hosts, "remember what is normal");
+            self.knows_until = DateTime::from_timestamp_millis(header.written).unwrap_or_default();
             self.learn_at = learn_at;
             self.detector = Some(model.detector);
         }
@@ -193,7 +199,7 @@ impl Watch {
     /// Looks once, and tells of what is unusual.
     pub async fn look(&mut self) -> Result<(), WatchError> {
         let now = self.app.clock.now();
-        self.learn(now).await;
+        self.learn(now).await?;
         let found = self.find(now).await?;
         for seen in self.incidents.observe(&found, now).await? {
             tracing::info!(incident = seen.number, change = ?seen.kind, "an incident changed");
@@ -246,13 +252,17 @@ impl Watch {
 
     /// Learns from the past when it is time, beside the looks; what is learned is used from the next
     /// look on.
-    async fn learn(&mut self, now: DateTime<Utc>) {
+    async fn learn(&mut self, now: DateTime<Utc>) -> Result<(), WatchError> {
         if let Some(learning) = self.learning.take_if(|learning| learning.is_finished()) {
             self.take_in(learning, now).await;
         }
-        if self.learning.is_none() && now >= self.learn_at {
+        // What is normal may be what somebody just said.
+        let answered = self.app.store.last_answer().await?.is_some_and(|at| at > self.knows_until);
+        if self.learning.is_none() && (answered || now >= self.learn_at) {
             self.learning = Some(tokio::spawn(learned(self.app.clone(), now)));
+            self.knows_until = now;
         }
+        Ok(())
     }
 
     async fn take_in(&mut self, learning: Learning, now: DateTime<Utc>) {
@@ -289,10 +299,13 @@ fn time_delta(window: &Window) -> TimeDelta {
     TimeDelta::from_std(window.duration()).unwrap_or(TimeDelta::days(1))
 }
 
-async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, MetricsError> {
+async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, WatchError> {
     let config = app.config.detection.clone();
     let file = app.config.model_file();
-    let past = gather::past(&app.metrics, &config, now).await?;
+    let since = now - time_delta(&config.history);
+    let incidents = app.store.incidents(Wanted::Since(since)).await?;
+    let left_out = left_out(&incidents, &app.store.all_votes().await?, now);
+    let past = gather::past(&app.metrics, &config, &left_out, now).await?;
     let fleet = app.metrics.fleet().await?;
     let training = move || {
         let span = past.span();
@@ -318,7 +331,7 @@ async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, MetricsEr
         Learned { detector, span: TimeDelta::milliseconds(span) }
     };
     tokio::task::spawn_blocking(training).await.map_err(|error| {
-        MetricsError::Config(format!("learning what is normal was cut short: {error}"))
+        MetricsError::Config(format!("learning what is normal was cut short: {error}")).into()
     })
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::DetectionConfig;
 use crate::{
-    anomaly::{Detector, History, Observation, Schema},
+    anomaly::{Detector, History, Observation, Schema, incident::LeftOut},
     metrics::{Metrics, MetricsError, Series, Signal, Stat, Window},
 };
 
@@ -86,15 +86,22 @@ pub(super) async fn now(
     Ok(Moment { schema, observations })
 }
 
-/// What there is to learn from before now, at the distance of the looks. Hosts with less than is needed
-/// to learn are left out.
+/// What there is to learn from before now, at the distance of the looks. What people said is no lesson is
+/// left out, and so are hosts with less than is needed to learn.
 pub(super) async fn past(
     metrics: &Metrics,
     config: &DetectionConfig,
+    left_out: &BTreeMap<String, LeftOut>,
     now: DateTime<Utc>,
 ) -> Result<Past, MetricsError> {
     let every = config.every.duration();
     let mut past = read(metrics, &config.history, every, now, |_| ()).await?;
+    let enough = TimeDelta::from_std(config.learn.duration()).unwrap_or(TimeDelta::days(1));
+    for (host, left_out) in left_out {
+        if let Some(history) = past.histories.get_mut(host) {
+            *history = left_out.of(std::mem::take(history), enough);
+        }
+    }
     past.take_short(&config.learn);
     Ok(past)
 }

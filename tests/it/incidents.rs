@@ -1,6 +1,7 @@
 //! Incidents: found, told once, worked on, over.
 
 mod cut;
+mod time;
 
 use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Platform};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -23,13 +23,22 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
             "max load since this morning",
             "what's broken?",
             "anomalies last 3",
+            "shadow report",
         ],
     ),
     (Permission::RawQuery, "Ask in PromQL", &["query sum by (job) (up{job=\"node\"})"]),
     (
         Permission::ManageIncidents,
         "Work on incidents",
-        &["ack 12", "silence web-1 cpu 2h", "resolve 12 restarted nginx", "false alarm 12"],
+        &[
+            "ack 12",
+            "unack 12",
+            "silence web-1 cpu 2h",
+            "resolve 12 restarted nginx",
+            "false alarm 12",
+            "accept 12",
+            "watch 12",
+        ],
     ),
     (Permission::ReadLogs, "Read logs", &["logs web-1 nginx 50 lines"]),
     (
