@@ -306,6 +306,10 @@ impl HostDetector {
             let flags = |it: &(bool, bool, f32)| (it.0, it.1);
             flags(right).cmp(&flags(left)).then(right.2.total_cmp(&left.2))
         });
+        // What is too small to matter is no explanation where there is another.
+        if ranked.first().is_some_and(|(_, first)| first.1) {
+            ranked.retain(|(_, tells)| tells.1);
+        }
         ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
     }
 

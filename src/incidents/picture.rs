@@ -15,11 +15,13 @@ use crate::{
     metrics::{Series, Window},
 };
 
-/// What the picture shows, and the day before it.
+/// What the picture shows at most and at least, and the day before it.
 const SHOWN: TimeDelta = TimeDelta::hours(6);
+const SHOWN_AT_LEAST: TimeDelta = TimeDelta::minutes(10);
 const DAY: TimeDelta = TimeDelta::hours(24);
-/// Points asked for: one a minute.
+/// Points asked for: one a minute, and more where little is shown.
 const POINTS: u64 = 1800;
+const SHORT: TimeDelta = TimeDelta::hours(1);
 /// People are told without a picture rather than later than this.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// In a storm the numbers are asked for what matters.
@@ -28,11 +30,13 @@ const MOST: usize = 3;
 /// Pictures of what is about to be told, by fingerprint. What cannot be drawn in time is left out.
 pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<String, Vec<u8>> {
     let worth = |change: &&IncidentChange| {
-        change.incident.is_live()
-            && matches!(
-                change.kind,
-                ChangeKind::Opened | ChangeKind::Reopened | ChangeKind::Worsened
-            )
+        matches!(
+            change.kind,
+            ChangeKind::Opened
+                | ChangeKind::Reopened
+                | ChangeKind::Worsened
+                | ChangeKind::Resolved
+        )
     };
     let mut pictures = HashMap::new();
     for IncidentChange { incident, .. } in changes.iter().filter(worth).take(MOST) {
@@ -47,20 +51,25 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
     let (lead, first) = incident.headline()?;
     let signal = signal(&first.metric)?;
     let part = first.metric[metric_base(&first.metric).len()..].trim();
-    let window = Window::from_seconds((SHOWN + DAY).num_seconds().cast_unsigned());
-    let range = app.metrics.range(signal, std::slice::from_ref(&lead.host), &window, POINTS).await;
-    let range = match range {
-        Ok(range) => range,
-        Err(error) => {
-            tracing::warn!(%error, "an incident has no picture");
-            return None;
-        }
+    let measured = async |window: TimeDelta| {
+        let window = Window::from_seconds(window.num_seconds().cast_unsigned());
+        let hosts = std::slice::from_ref(&lead.host);
+        let range = app.metrics.range(signal, hosts, &window, POINTS).await;
+        let range =
+            range.inspect_err(|error| tracing::warn!(%error, "an incident has no picture")).ok()?;
+        let ours = |series: &Series| {
+            series.host == lead.host && (part.is_empty() || series.part.as_deref() == Some(part))
+        };
+        Some((range.series.into_iter().find(ours)?, range.end))
     };
-    let ours = |series: &&Series| {
-        series.host == lead.host && (part.is_empty() || series.part.as_deref() == Some(part))
-    };
-    let series = range.series.iter().find(ours)?;
-    let (from, to) = (range.end - SHOWN, range.end);
+    let (mut series, mut to) = measured(SHOWN + DAY).await?;
+    // Not much is shown of a host that has not much of a past, and more closely.
+    let known = to - series.points.first()?.0;
+    let shown = known.clamp(SHOWN_AT_LEAST, SHOWN);
+    if shown < SHORT {
+        (series, to) = measured(shown).await?;
+    }
+    let from = to - shown;
     let unusual = |at: DateTime<Utc>| lead.start <= at && lead.end.is_none_or(|end| at <= end);
     let points: Vec<_> = series.points.iter().copied().filter(|(at, _)| *at >= from).collect();
     if points.is_empty() {
@@ -72,7 +81,12 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
             Direction::Stuck => Vec::new(),
             Direction::Up | Direction::Down => vec![normal(from), normal(to)],
         },
-        day_before: series.points.iter().map(|(at, value)| (*at + DAY, *value)).collect(),
+        day_before: series
+            .points
+            .iter()
+            .map(|(at, value)| (*at + DAY, *value))
+            .filter(|(at, _)| (from..=to).contains(at))
+            .collect(),
         marks: points.iter().copied().filter(|(at, _)| unusual(*at)).collect(),
         spans: Vec::new(),
     };

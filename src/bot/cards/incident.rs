@@ -60,7 +60,7 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
     if let (Some(png), Some((lead, first))) = (&around.picture, drawn) {
         let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
         let alt =
-            format!("{metric} of {host} over 6 hours, against what is normal and the day before");
+            format!("{metric} of {host} against what is normal and the day before");
         let name = format!("incident-{}.png", incident.number);
         card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }
