@@ -3,6 +3,7 @@
 //! Pure and deterministic in its seed: observations in, [`Anomaly`]s out. Reading them from a source
 //! and telling people is done elsewhere.
 
+pub mod backtest;
 pub mod csv;
 pub mod evaluate;
 pub mod exposition;
@@ -15,6 +16,7 @@ pub mod simulate;
 mod decision;
 mod detector;
 mod host;
+mod novelty;
 mod numbers;
 mod observation;
 mod pace;
@@ -54,6 +56,9 @@ pub struct Anomaly {
     /// which is wrong however often it happens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once_in_days: Option<f64>,
+    /// Days it was learned from, where that is too little to say how rare something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_days: Option<f64>,
     /// The metrics that tell most, the most unusual first; at most [`TOP_METRICS`].
     pub metrics: Vec<Deviation>,
 }
@@ -73,6 +78,9 @@ pub struct Deviation {
     pub direction: Direction,
     /// How far from normal, in robust standard deviations; never negative.
     pub sigmas: f64,
+    /// When it will reach its limit if it goes on like that, where that is what is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<DateTime<Utc>>,
 }
 
 /// Which way a metric went.

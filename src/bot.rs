@@ -231,13 +231,17 @@ impl Bot {
             Intent::Anomalies { .. }
             | Intent::Incidents { .. }
             | Intent::Incident { .. }
+            | Intent::ShadowReport { .. }
             | Intent::Acknowledge { .. }
+            | Intent::Unacknowledge { .. }
+            | Intent::NewNormal { .. }
             | Intent::Silence { .. }
             | Intent::Resolve { .. }
             | Intent::Feedback { .. } => {
                 let name = &event.display_name;
                 let (named, hosts) = (intent.hosts(), asking.hosts.clone());
-                let speaking = Speaking { principal, name, named, hosts };
+                let conversation = &event.conversation;
+                let speaking = Speaking { principal, name, conversation, named, hosts };
                 self.about_incidents(&intent, &speaking).await?.into()
             }
             Intent::Remediate { .. }

@@ -75,6 +75,8 @@ pub struct Backdrop {
     pub day_before: Vec<(DateTime<Utc>, f64)>,
     /// What is unusual.
     pub marks: Vec<(DateTime<Utc>, f64)>,
+    /// When something was unusual, from and to.
+    pub spans: Vec<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// Why there is no picture.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod backtest;
 mod config;
 mod detect;
 mod doctor;
@@ -26,8 +27,10 @@ use crate::{
     access::RefusalKind,
     anomaly::{csv::CsvError, evaluate::InputError, model::ModelError},
     app::AppError,
+    chart::ChartError,
     clock::Clock,
     config::{self as settings, Config, ConfigError},
+    metrics::MetricsError,
     serve::{self, Mode},
     store::{Store, StoreError},
     telemetry::{self, Screen, TelemetryError},
@@ -56,6 +59,11 @@ struct Arguments {
     /// Configuration file [default: smartcloudops.toml in the platform's configuration directory]
     #[arg(long, global = true, value_name = "FILE", env = "SMARTCLOUDOPS_CONFIG")]
     config: Option<PathBuf>,
+
+    /// Look every 5 seconds and learn from the last ten minutes instead of days, to see it at work
+    /// today: what it tells is coarse
+    #[arg(long)]
+    fast_start: bool,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -88,6 +96,8 @@ enum Command {
     Train(train::Arguments),
     /// Say how unusual observations are, by what a model has learned
     Detect(detect::Arguments),
+    /// Say what the bot would have told of the last days
+    Backtest(backtest::Arguments),
     /// Find out what is wrong and how to mend it
     Doctor,
     /// Write completions for a shell, e.g. `smartcloudops completions bash`
@@ -113,7 +123,13 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
     Train(#[from] train::TrainError),
+    #[error(transparent)]
+    Backtest(#[from] backtest::BacktestError),
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     #[error(transparent)]
     Detect(#[from] detect::DetectError),
     #[error("cannot {what}: {source}")]
@@ -125,6 +141,7 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::App(AppError::Store(StoreError::Refused(refusal))) => code_of(refusal.kind),
+            Self::Metrics(error) if error.is_outage() => OUTAGE,
             _ => FAILED,
         }
     }
@@ -175,7 +192,9 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         Command::Evaluate(arguments) => return evaluate::run(arguments),
         Command::Simulate(arguments) => return simulate::run(arguments),
-        Command::Train(arguments) => return train::run(arguments, &Clock::system()),
+        Command::Train(arguments) if !arguments.asks_prometheus() => {
+            return train::from_files(arguments, &Clock::system());
+        }
         Command::Detect(arguments) => return detect::run(arguments),
         _ => {}
     }
@@ -189,7 +208,10 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
     if matches!(command, Command::Doctor) {
         return Ok(runtime.block_on(doctor::run(arguments.config.as_deref())));
     }
-    let config = Config::load(arguments.config.as_deref())?;
+    let mut config = Config::load(arguments.config.as_deref())?;
+    if arguments.fast_start {
+        config.detection.fast_start();
+    }
     let talks = matches!(command, Command::Serve | Command::Chat) && serve::has_terminal();
     let screen = match &command {
         Command::Serve if !talks => Screen::Lines { colour: style_of_stderr() == Style::Colour },
@@ -204,11 +226,16 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Migrate => migrate(config).await,
             Command::Roles(command) => roles::run(config, command).await,
             Command::Audit(command) => audit::run(config, command).await,
+            Command::Train(arguments) => {
+                train::from_prometheus(config, &arguments, &Clock::system()).await
+            }
+            Command::Backtest(arguments) => {
+                backtest::run(config, &arguments, &Clock::system()).await
+            }
             Command::Config(_)
             | Command::Doctor
             | Command::Evaluate(_)
             | Command::Simulate(_)
-            | Command::Train(_)
             | Command::Detect(_)
             | Command::Completions { .. } => Ok(SUCCESS),
         }

@@ -4,8 +4,10 @@
 //! only reader of the process environment.
 
 mod environment;
+mod or_never;
 mod secrets;
 
+pub use or_never::OrNever;
 pub use secrets::{masked, masked_values};
 
 use std::{
@@ -58,12 +60,16 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Where people are told of incidents.
+/// Where people are told of incidents, and when again.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsConfig {
     /// `console` for the terminal, or `PLATFORM:WORKSPACE:CHANNEL`.
     pub channels: Vec<String>,
+    /// After how long a serious incident that nobody took is said again.
+    pub remind: OrNever,
+    /// After how long it is asked whether an incident is the new normal.
+    pub new_normal_after: OrNever,
 }
 
 /// How the bot presents itself.

@@ -1,5 +1,6 @@
 //! From found anomalies to what people see: correlated, kept and queued in one transaction.
 
+mod due;
 mod picture;
 mod recent;
 mod work;
@@ -103,16 +104,17 @@ impl Incidents {
         // Most looks change nothing, and then nothing is locked.
         let known = store.incidents(Wanted::Known).await?;
         let changes = self.changes(&known, found, placement, &silences, now);
-        if changes.is_empty() {
-            return Ok(Vec::new());
+        let mut done = Vec::new();
+        if !changes.is_empty() {
+            let pictures = picture::pictures(&self.app, &changes).await;
+            let look = Look { found, placement, silences: &silences, pictures, now };
+            done = match self.take_in(&look).await {
+                Err(error) if store.again(&error).await => self.take_in(&look).await?,
+                done => done?,
+            };
+            self.app.recent.forget();
         }
-        let pictures = picture::pictures(&self.app, &changes).await;
-        let look = Look { found, placement, silences: &silences, pictures, now };
-        let done = match self.take_in(&look).await {
-            Err(error) if store.again(&error).await => self.take_in(&look).await?,
-            done => done?,
-        };
-        self.app.recent.forget();
+        self.say_what_is_due(&known, &silences, now).await?;
         Ok(done)
     }
 
@@ -139,6 +141,11 @@ impl Incidents {
                 telling = Telling::Nothing;
             }
             incident.announced |= telling == Telling::Announce;
+            if matches!(telling, Telling::Announce | Telling::Loudly)
+                || kind == ChangeKind::Worsened && until.is_none()
+            {
+                incident.was_told(now);
+            }
             store.save_incident(&mut tx, &incident, &touched).await?;
             if let Some(png) = pictures.get(&incident.fingerprint) {
                 store.keep_picture(&mut tx, incident.number, png).await?;
@@ -225,7 +232,7 @@ impl Incidents {
             }
             _ => now.timestamp_millis(),
         };
-        let line = line.map(|text| (format!("{kind:?}:{slot}"), text));
+        let line = line.map(|text| (format!("{kind:?}:{slot}"), Card::titled(text)));
         self.refresh(tx, incident, silenced_until, news, line, now).await
     }
 
@@ -236,7 +243,7 @@ impl Incidents {
         incident: &Incident,
         silenced_until: Option<DateTime<Utc>>,
         news: bool,
-        line: Option<(String, String)>,
+        line: Option<(String, Card)>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let store = &self.app.store;
@@ -244,9 +251,9 @@ impl Incidents {
         for (key, conversation, _) in store.living(tx, &beginning(incident.number)).await? {
             let root = Reply { conversation: conversation.clone(), card: card.clone(), key };
             store.keep_living(tx, &root, news).await?;
-            if let Some((name, text)) = &line {
+            if let Some((name, card)) = &line {
                 let key = format!("{}:{name}", root.key);
-                let line = Reply { conversation, card: Card::titled(text.clone()), key };
+                let line = Reply { conversation, card: card.clone(), key };
                 store.enqueue_under(tx, &root.key, &line).await?;
             }
         }

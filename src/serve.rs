@@ -142,9 +142,18 @@ async fn first_screen(app: &Arc<App>, listener: &Listening) -> Card {
         Err(reason) => reason,
     };
     let logs = app.config.log_directory().unwrap_or_default();
+    let detection = &app.config.detection;
+    let telling = match detection.mode {
+        watch::Mode::Off => "of nothing: `detection.mode` is off".to_owned(),
+        watch::Mode::Shadow => "nobody: `detection.mode` is shadow; ask for `incidents`".to_owned(),
+        watch::Mode::Detect => {
+            format!("of what is unusual, once it knows {} of the past", detection.learn)
+        }
+    };
     cards::first_screen(
         env!("CARGO_PKG_VERSION"),
         &watching,
+        &telling,
         &format!("{} {}", app.store.backend(), app.store.place()),
         &serving,
         &logs,

@@ -50,7 +50,7 @@ pub use completion::{Completed, Completion};
 pub use conversations::{Speaker, Turn};
 pub use error::{Result, StoreError};
 pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, OVERHEARD, Recorded};
-pub use incidents::{Earlier, Votes, Wanted};
+pub use incidents::{Earlier, Ended, Wanted};
 pub use outbox::{Delivery, DeliveryId, How, Reply};
 pub use people::{Change, Person, Subject};
 pub use samples::Sample;

@@ -1,8 +1,9 @@
 //! Looks at the metrics again and again, learns what is normal, and tells of what is not.
 
-mod gather;
+pub(crate) mod gather;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{
         self, Anomaly, Detector,
+        incident::left_out,
         model::{self, Model},
         rules::Rules,
     },
     app::App,
     incidents::Incidents,
-    metrics::{MetricsError, Window},
+    metrics::{Fleet, Host, MetricsError, Window},
+    store::Wanted,
 };
 
 /// What becomes of what is found.
@@ -45,6 +48,8 @@ pub struct DetectionConfig {
     pub mode: Mode,
     /// False alarms for each host and day that people can bear.
     pub budget: f64,
+    /// The same for the hosts of an environment, by its name, where it differs.
+    pub budgets: BTreeMap<String, f64>,
     /// How often the metrics are looked at.
     pub every: Window,
     /// How much of the past is learned from.
@@ -59,8 +64,20 @@ pub struct DetectionConfig {
     pub model: PathBuf,
 }
 
+impl DetectionConfig {
+    /// Looks often, and learns from minutes instead of days.
+    pub fn fast_start(&mut self) {
+        self.every = Window::from_seconds(5);
+        self.history = Window::from_seconds(24 * 3600);
+        self.learn = Window::from_seconds(10 * 60);
+    }
+}
+
 /// Before the first learning and after a failed one, it is tried this often.
 const TRY_EVERY: TimeDelta = TimeDelta::seconds(30);
+
+/// From so many hosts on, learning takes long enough to say how far it is.
+const MANY: usize = 200;
 
 /// Watches until told to stop.
 pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToken) {
@@ -80,7 +97,14 @@ pub async fn run(app: Arc<App>, incidents: Incidents, shutdown: CancellationToke
     }
 }
 
-type Learning = JoinHandle<Result<Detector, MetricsError>>;
+type Learning = JoinHandle<Result<Learned, WatchError>>;
+
+/// What came of learning.
+struct Learned {
+    detector: Detector,
+    /// How much of the past there was.
+    span: TimeDelta,
+}
 
 /// One pair of eyes on the fleet.
 pub struct Watch {
@@ -90,6 +114,12 @@ pub struct Watch {
     rules: Rules,
     learning: Option<Learning>,
     learn_at: DateTime<Utc>,
+    /// Hosts that nothing was learned of, and since when there was something to learn.
+    unknown: BTreeMap<String, DateTime<Utc>>,
+    /// What ended while something new was learned, and is still to be told.
+    over: Vec<Anomaly>,
+    /// When the past was read that is or will be known.
+    knows_until: DateTime<Utc>,
 }
 
 /// Why a look came to nothing.
@@ -116,6 +146,9 @@ impl Watch {
             rules: Rules::default(),
             learning: None,
             learn_at: DateTime::UNIX_EPOCH,
+            unknown: BTreeMap::new(),
+            over: Vec::new(),
+            knows_until: DateTime::UNIX_EPOCH,
         };
         if let Some(model) = watch.app.config.model_file().filter(|file| file.exists()) {
             watch.remember(&model);
@@ -132,14 +165,23 @@ impl Watch {
                 return;
             }
         };
-        let written = DateTime::from_timestamp_millis(model.header.written);
-        let stale = written.is_none_or(|at| at + self.relearn() <= self.app.clock.now());
-        if stale || model.detector.settings() != settings(&self.app.config.detection) {
-            return;
+        let config = &self.app.config.detection;
+        let header = &model.header;
+        let span = TimeDelta::milliseconds(header.trained.1 - header.trained.0);
+        let learn_at = DateTime::from_timestamp_millis(header.written)
+            .map(|written| written + self.relearn().min(span));
+        let every = config.every.duration().as_secs_f64();
+        let same_pace =
+            model.detector.step_seconds().all(|step| (0.5..2.0).contains(&(step / every)));
+        let current = learn_at.filter(|at| *at > self.app.clock.now());
+        if let Some(learn_at) = current.filter(|_| same_pace)
+            && model.detector.settings() == settings(config)
+        {
+            tracing::info!(hosts = header.hosts, "remember what is normal");
+            self.knows_until = DateTime::from_timestamp_millis(header.written).unwrap_or_default();
+            self.learn_at = learn_at;
+            self.detector = Some(model.detector);
         }
-        tracing::info!(hosts = model.header.hosts, "remember what is normal");
-        self.learn_at = written.unwrap_or_default() + self.relearn();
-        self.detector = Some(model.detector);
     }
 
     /// How many hosts it knows the normal of.
@@ -157,7 +199,7 @@ impl Watch {
     /// Looks once, and tells of what is unusual.
     pub async fn look(&mut self) -> Result<(), WatchError> {
         let now = self.app.clock.now();
-        self.learn(now).await;
+        self.learn(now).await?;
         let found = self.find(now).await?;
         for seen in self.incidents.observe(&found, now).await? {
             tracing::info!(incident = seen.number, change = ?seen.kind, "an incident changed");
@@ -171,6 +213,8 @@ impl Watch {
         let moment = gather::now(&self.app.metrics, self.detector.as_ref(), now).await?;
         let hosts = fleet.hosts().iter().map(|host| (&*host.name, host.up));
         let mut found = self.rules.judge(hosts, &moment.observations, &moment.schema, now);
+        found.append(&mut self.over);
+        self.meet(&fleet, now);
         if let Some(detector) = &mut self.detector {
             detector.tolerate(&self.app.store.unwelcome().await?);
             let verdicts = detector.look(&moment.observations);
@@ -182,24 +226,60 @@ impl Watch {
         Ok(found)
     }
 
+    /// Takes note of hosts that are new: they are judged by their role until there is enough of their
+    /// own past, and then it is time to learn.
+    fn meet(&mut self, fleet: &Fleet, now: DateTime<Utc>) {
+        let Some(detector) = &mut self.detector else { return };
+        let config = &self.app.config.detection;
+        let known: BTreeSet<&str> = detector.hosts().collect();
+        let new = fleet.hosts().iter().filter(|host| host.up && !known.contains(&*host.name));
+        let new: Vec<_> = new.collect();
+        self.unknown.retain(|name, _| new.iter().any(|host| host.name == *name));
+        let enough = time_delta(&config.learn);
+        for host in &new {
+            let since = self.unknown.entry(host.name.clone()).or_insert(now);
+            if now - *since >= enough {
+                *since = now;
+                self.learn_at = now;
+            }
+            if let Some(role) = &host.role {
+                detector.welcome(&host.name, role);
+            }
+        }
+        detector.allow(|name| {
+            let environment = fleet.find(name)?.environment.as_ref()?;
+            let named = |(name, _): &(&String, &f64)| name.eq_ignore_ascii_case(environment);
+            config.budgets.iter().find(named).map(|(_, budget)| *budget)
+        });
+    }
+
     /// Learns from the past when it is time, beside the looks; what is learned is used from the next
     /// look on.
-    async fn learn(&mut self, now: DateTime<Utc>) {
+    async fn learn(&mut self, now: DateTime<Utc>) -> Result<(), WatchError> {
         if let Some(learning) = self.learning.take_if(|learning| learning.is_finished()) {
             self.take_in(learning, now).await;
         }
-        if self.learning.is_none() && now >= self.learn_at {
+        // What is normal may be what somebody just said.
+        let answered = self.app.store.last_answer().await?.is_some_and(|at| at > self.knows_until);
+        if self.learning.is_none() && (answered || now >= self.learn_at) {
             self.learning = Some(tokio::spawn(learned(self.app.clone(), now)));
+            self.knows_until = now;
         }
+        Ok(())
     }
 
     async fn take_in(&mut self, learning: Learning, now: DateTime<Utc>) {
         let again = match learning.await {
-            Ok(Ok(detector)) => {
+            Ok(Ok(Learned { detector, .. })) if detector.hosts().next().is_none() => TRY_EVERY,
+            Ok(Ok(Learned { mut detector, span })) => {
                 let hosts = detector.hosts().count();
-                tracing::info!(hosts, "learned what is normal");
-                self.detector = (hosts > 0).then_some(detector);
-                if hosts > 0 { self.relearn() } else { TRY_EVERY }
+                tracing::info!(hosts, minutes = span.num_minutes(), "learned what is normal");
+                if let Some(before) = self.detector.take() {
+                    self.over.extend(detector.take_over(before, now));
+                }
+                self.detector = Some(detector);
+                // What was learned from little is soon learned better: when there is twice as much.
+                self.relearn().min(span)
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot learn what is normal; trying again soon");
@@ -214,32 +294,50 @@ impl Watch {
     }
 
     fn relearn(&self) -> TimeDelta {
-        TimeDelta::from_std(self.app.config.detection.relearn.duration())
-            .unwrap_or(TimeDelta::days(1))
+        time_delta(&self.app.config.detection.relearn)
     }
 }
 
-async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Detector, MetricsError> {
+fn time_delta(window: &Window) -> TimeDelta {
+    TimeDelta::from_std(window.duration()).unwrap_or(TimeDelta::days(1))
+}
+
+async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, WatchError> {
     let config = app.config.detection.clone();
     let file = app.config.model_file();
-    let past = gather::past(&app.metrics, &config, now).await?;
+    let since = now - time_delta(&config.history);
+    let incidents = app.store.incidents(Wanted::Since(since)).await?;
+    let left_out = left_out(&incidents, &app.store.all_votes().await?, now);
+    let past = gather::past(&app.metrics, &config, &left_out, now).await?;
+    let fleet = app.metrics.fleet().await?;
     let training = move || {
-        let times = || past.histories.values().flat_map(|history| &history.times).copied();
-        let span = times().min().zip(times().max());
-        let detector = Detector::train(past.schema, &past.histories, settings(&config));
+        let span = past.span();
+        let mut quarters = 0;
+        let mut progress = |done: usize, all: usize| {
+            // Few hosts are learned in a moment.
+            if all >= MANY && 4 * done / all > quarters {
+                quarters = 4 * done / all;
+                tracing::info!(done, all, "learning what is normal");
+            }
+        };
+        let mut detector =
+            Detector::train_telling(past.schema, &past.histories, settings(&config), &mut progress);
+        let role = |host: &Host| Some((host.name.clone(), host.role.clone()?));
+        detector.learn_roles(&past.histories, &fleet.hosts().iter().filter_map(role).collect());
         if let (Some(file), Some(span)) = (file, span) {
             let saved = model::save(&file, &Model::new(detector.clone(), span, now));
             if let Err(error) = saved {
                 tracing::warn!(%error, "what was learned is not kept over a restart");
             }
         }
-        detector
+        let span = span.map_or(0, |(first, last)| last - first);
+        Learned { detector, span: TimeDelta::milliseconds(span) }
     };
     tokio::task::spawn_blocking(training).await.map_err(|error| {
-        MetricsError::Config(format!("learning what is normal was cut short: {error}"))
+        MetricsError::Config(format!("learning what is normal was cut short: {error}")).into()
     })
 }
 
-fn settings(config: &DetectionConfig) -> anomaly::Settings {
+pub(crate) fn settings(config: &DetectionConfig) -> anomaly::Settings {
     anomaly::Settings { budget: config.budget, seed: config.seed }
 }

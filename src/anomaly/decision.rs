@@ -9,6 +9,8 @@ const RELEASE: f32 = 0.6;
 /// For so many minutes, or this many observations where they come fast.
 const QUIET: f64 = 30.0;
 const QUIET_OBSERVATIONS: f64 = 120.0;
+/// For so many minutes where little was learned: what is told there is coarse, and so is its end.
+const QUIET_ROUGH: f64 = 2.0;
 /// Each alarm of the last day raises the threshold by this share: a host that often alarms must say
 /// more to be heard.
 const HABIT: f32 = 0.1;
@@ -36,6 +38,25 @@ pub(super) fn once_in_days(score: f64, pace: Pace) -> f64 {
     (pace.seconds / 60.0 / rate).min(1e6)
 }
 
+/// What makes an alarm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The score from which on it alarms.
+    pub(super) threshold: f32,
+    /// How often scores come.
+    pub(super) pace: Pace,
+    /// Whether little was learned of the host.
+    pub(super) rough: bool,
+}
+
+impl Limits {
+    /// Observations without a high score until an alarm is over.
+    fn quiet(&self) -> f64 {
+        let minutes = if self.rough { QUIET_ROUGH } else { QUIET };
+        self.pace.minutes(minutes).min(QUIET_OBSERVATIONS)
+    }
+}
+
 /// Whether a host is in alarm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alarm {
@@ -46,19 +67,27 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Takes the newest score; says whether the host is in alarm now.
-    pub(super) fn judge(&mut self, score: f32, threshold: f32, pace: Pace) -> bool {
-        self.habit *= 0.5_f32.powf((1.0 / (HALF_LIFE * pace.day() as f64)) as f32);
+    /// Takes the newest score; says whether the host is in alarm now. An alarm begins only with what
+    /// matters to people. Where little was learned it also ends with that: averages over more than was
+    /// learned from do not find back.
+    pub(super) fn judge(
+        &mut self,
+        score: f32,
+        limits: &Limits,
+        matters: impl FnOnce() -> bool,
+    ) -> bool {
+        let a_day = HALF_LIFE * limits.pace.day() as f64;
+        self.habit *= 0.5_f32.powf((1.0 / a_day) as f32);
         if !self.on {
-            self.threshold = threshold * (1.0 + HABIT * self.habit);
-            if score >= self.threshold {
+            self.threshold = limits.threshold * (1.0 + HABIT * self.habit);
+            if score >= self.threshold && matters() {
                 self.on = true;
                 self.quiet = 0;
                 self.habit += 1.0;
             }
-        } else if score < RELEASE * self.threshold {
+        } else if score < RELEASE * self.threshold || limits.rough && !matters() {
             self.quiet += 1;
-            self.on = f64::from(self.quiet) < pace.minutes(QUIET).min(QUIET_OBSERVATIONS);
+            self.on = f64::from(self.quiet) < limits.quiet();
         } else {
             self.quiet = 0;
         }
@@ -71,23 +100,45 @@ mod tests {
     use super::*;
 
     const PACE: Pace = Pace { seconds: 60.0 };
+    const LIMITS: Limits = Limits { threshold: 3.0, pace: PACE, rough: false };
+
+    fn judge(alarm: &mut Alarm, score: f32) -> bool {
+        alarm.judge(score, &LIMITS, || true)
+    }
 
     #[test]
     fn an_alarm_begins_at_once_and_ends_after_half_an_hour() {
         let mut alarm = Alarm::default();
-        assert!(!alarm.judge(2.9, 3.0, PACE));
-        assert!(alarm.judge(3.0, 3.0, PACE));
+        assert!(!judge(&mut alarm, 2.9));
+        assert!(judge(&mut alarm, 3.0));
         for _ in 0..29 {
-            assert!(alarm.judge(0.0, 3.0, PACE));
+            assert!(judge(&mut alarm, 0.0));
         }
-        assert!(!alarm.judge(0.0, 3.0, PACE));
+        assert!(!judge(&mut alarm, 0.0));
+    }
+
+    #[test]
+    fn what_does_not_matter_begins_no_alarm_and_keeps_one() {
+        let mut alarm = Alarm::default();
+        assert!(!alarm.judge(9.0, &LIMITS, || false));
+        assert!(alarm.judge(9.0, &LIMITS, || true));
+        assert!(alarm.judge(9.0, &LIMITS, || false));
+    }
+
+    #[test]
+    fn where_little_was_learned_an_alarm_ends_sooner() {
+        let rough = Limits { rough: true, ..LIMITS };
+        let mut alarm = Alarm::default();
+        assert!(alarm.judge(3.0, &rough, || true));
+        assert!(alarm.judge(0.0, &rough, || true));
+        assert!(!alarm.judge(0.0, &rough, || true));
     }
 
     #[test]
     fn flapping_is_one_alarm() {
         let mut alarm = Alarm::default();
         let ons =
-            (0..200).map(|minute| alarm.judge(if minute % 20 == 0 { 4.0 } else { 0.0 }, 3.0, PACE));
+            (0..200).map(|minute| judge(&mut alarm, if minute % 20 == 0 { 4.0 } else { 0.0 }));
         let ons: Vec<bool> = ons.collect();
         assert!(ons.iter().all(|on| *on));
     }
@@ -96,13 +147,13 @@ mod tests {
     fn a_host_that_often_alarms_must_say_more() {
         let mut alarm = Alarm::default();
         for _ in 0..3 {
-            assert!(alarm.judge(4.5, 3.0, PACE));
+            assert!(judge(&mut alarm, 4.5));
             for _ in 0..30 {
-                alarm.judge(0.0, 3.0, PACE);
+                judge(&mut alarm, 0.0);
             }
         }
-        assert!(!alarm.judge(3.3, 3.0, PACE));
-        assert!(alarm.judge(4.5, 3.0, PACE));
+        assert!(!judge(&mut alarm, 3.3));
+        assert!(judge(&mut alarm, 4.5));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The detector of a whole fleet: trained on its past, then asked moment by moment.
 
+mod roles;
+
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Anomaly, Observation, Schema,
-    decision::{Alarm, once_in_days, threshold},
+    decision::{Alarm, Limits, once_in_days, threshold},
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
     pace::Pace,
@@ -48,12 +50,18 @@ pub struct Detector {
     peers: Peers,
     /// One for the whole fleet: hosts on their own scales resemble each other.
     forest: Forest,
+    /// What hosts of a role have in common, by the name of the role.
+    roles: BTreeMap<String, HostDetector>,
+    /// Hosts that nothing was learned of yet, and that are judged by their role.
+    newcomers: Vec<Host>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Host {
     name: String,
     detector: HostDetector,
+    /// False alarms a day that people can bear here, where it is not what [`Settings`] say.
+    budget: Option<f64>,
     alarm: Alarm,
     anomaly: Option<Anomaly>,
 }
@@ -73,6 +81,8 @@ pub struct Verdict {
     pub votes: Vec<f32>,
     /// The anomaly that began, goes on or ended with this observation.
     pub anomaly: Option<Anomaly>,
+    /// The least and the most that would have been normal, of a metric that was asked about.
+    pub normal: Option<(f64, f64)>,
 }
 
 impl Detector {
@@ -82,6 +92,16 @@ impl Detector {
         schema: Schema,
         histories: &BTreeMap<String, History>,
         settings: Settings,
+    ) -> Self {
+        Self::train_telling(schema, histories, settings, &mut |_, _| {})
+    }
+
+    /// The same; `progress` is told how many hosts of how many were learned.
+    pub fn train_telling(
+        schema: Schema,
+        histories: &BTreeMap<String, History>,
+        settings: Settings,
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Self {
         let metrics = schema.metrics().len();
         let histories: Vec<(&String, &History)> =
@@ -104,22 +124,36 @@ impl Detector {
             .map(|(place, (name, history))| {
                 let medians = medians_of_the_past(&peers, place, &histories, &scaled, metrics);
                 let training = Training {
-                    metrics,
+                    schema: &schema,
                     times: &history.times,
                     rows: &history.rows,
                     peers: &medians,
                     seed: settings.seed,
                     forest: &forest,
                 };
-                Host {
-                    name: (*name).clone(),
-                    detector: HostDetector::fit(&training),
-                    alarm: Alarm::default(),
-                    anomaly: None,
-                }
+                let detector = HostDetector::fit(&training);
+                progress(place + 1, histories.len());
+                Host::new((*name).clone(), detector)
             })
             .collect();
-        Self { schema, settings, weights: Weights::default(), hosts, peers, forest }
+        Self {
+            schema,
+            settings,
+            weights: Weights::default(),
+            hosts,
+            peers,
+            forest,
+            roles: BTreeMap::new(),
+            newcomers: Vec::new(),
+        }
+    }
+
+    /// Lets hosts have budgets of their own: false alarms a day that people can bear. `None` for what
+    /// [`Settings`] say.
+    pub fn allow(&mut self, budget: impl Fn(&str) -> Option<f64>) {
+        for host in self.hosts.iter_mut().chain(&mut self.newcomers) {
+            host.budget = budget(&host.name);
+        }
     }
 
     /// The names of the votes, in the order of [`Verdict::votes`].
@@ -137,6 +171,33 @@ impl Detector {
         self.settings
     }
 
+    /// Alarms as often as this budget allows from now on.
+    pub fn set_budget(&mut self, budget: f64) {
+        self.settings.budget = budget;
+    }
+
+    /// Its hosts so many times over, each copy with names and peers of its own: as large a fleet as one
+    /// likes, for measuring.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        let copies = (0..times).flat_map(|copy| {
+            let host = move |host: &Host| Host {
+                name: format!("{copy:06} {}", host.name),
+                ..host.clone()
+            };
+            self.hosts.iter().map(host)
+        });
+        Self {
+            hosts: copies.collect(),
+            peers: self.peers.repeated(times),
+            schema: self.schema.clone(),
+            forest: self.forest.clone(),
+            roles: self.roles.clone(),
+            newcomers: Vec::new(),
+            ..*self
+        }
+    }
+
     /// The hosts it knows.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| &*host.name)
@@ -145,7 +206,7 @@ impl Detector {
     /// Lets metrics stray farther before they count, where people said that they expected it. Replaces
     /// what was tolerated before. `unwelcome` holds an anomaly for each person who said so.
     pub fn tolerate(&mut self, unwelcome: &[Anomaly]) {
-        for host in &mut self.hosts {
+        for host in self.hosts.iter_mut().chain(&mut self.newcomers) {
             // A broken rule is no matter of how far.
             let judged = unwelcome.iter().filter(|anomaly| anomaly.once_in_days.is_some());
             let named = judged.filter(|anomaly| anomaly.host == host.name);
@@ -162,6 +223,23 @@ impl Detector {
         }
     }
 
+    /// Goes on with what another detector knew of the same hosts: their alarms do not begin anew because
+    /// something was learned meanwhile. The anomalies of hosts that this one does not know end at `now`,
+    /// and are returned.
+    pub fn take_over(&mut self, before: Self, now: DateTime<Utc>) -> Vec<Anomaly> {
+        let mut over = Vec::new();
+        for Host { name, alarm, anomaly, .. } in before.hosts.into_iter().chain(before.newcomers) {
+            match self.hosts.binary_search_by(|host| host.name.cmp(&name)) {
+                Ok(place) => {
+                    self.hosts[place].alarm = alarm;
+                    self.hosts[place].anomaly = anomaly;
+                }
+                Err(_) => over.extend(anomaly.map(|it| Anomaly { end: Some(now), ..it })),
+            }
+        }
+        over
+    }
+
     /// The hosts that have peers to be compared with, in some metric.
     pub fn hosts_with_peers(&self) -> impl Iterator<Item = &str> {
         self.hosts().enumerate().filter(|(place, _)| self.peers.has(*place)).map(|(_, host)| host)
@@ -175,12 +253,22 @@ impl Detector {
 
     /// The anomalies that go on, with an open end.
     pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
-        self.hosts.iter().filter_map(|host| host.anomaly.as_ref())
+        self.hosts.iter().chain(&self.newcomers).filter_map(|host| host.anomaly.as_ref())
     }
 
     /// Looks at the observations of one moment, of all hosts that reported. Observations of hosts that
-    /// it does not know are left out.
+    /// it neither knows nor welcomed are left out.
     pub fn look(&mut self, observations: &[Observation]) -> Vec<Verdict> {
+        self.look_asking(observations, |_| None)
+    }
+
+    /// The same. For a host of which `asked` names a metric, by its place in the schema, the verdict
+    /// also says what would have been normal for it.
+    pub fn look_asking(
+        &mut self,
+        observations: &[Observation],
+        asked: impl Fn(&str) -> Option<usize>,
+    ) -> Vec<Verdict> {
         let mut prepared: Vec<Option<(i64, Prepared)>> = vec![None; self.hosts.len()];
         for observation in observations {
             if let Ok(place) =
@@ -191,6 +279,12 @@ impl Detector {
                 prepared[place] = Some((observation.at, row));
             }
         }
+        let fleet = Common {
+            schema: &self.schema,
+            settings: self.settings,
+            weights: self.weights,
+            forest: &self.forest,
+        };
         let rows: Vec<Option<&[f32]>> =
             prepared.iter().map(|it| it.as_ref().map(|(_, row)| &*row.robust)).collect();
         let mut verdicts = Vec::with_capacity(observations.len());
@@ -198,22 +292,30 @@ impl Detector {
         for (place, host) in self.hosts.iter_mut().enumerate() {
             let Some((at, row)) = &prepared[place] else { continue };
             self.peers.medians(place, &rows, &mut medians);
-            let opinion = host.detector.judge(*at, row, &medians, self.weights, &self.forest);
-            let pace = Pace { seconds: host.detector.step_seconds() };
-            let threshold = threshold(self.settings.budget, pace);
-            let alarm = host.alarm.judge(opinion.score, threshold, pace);
-            let anomaly = host.follow(*at, row, &medians, &opinion, alarm, &self.schema);
-            verdicts.push(Verdict {
-                host: host.name.clone(),
-                at: *at,
-                score: opinion.score,
-                alarm,
-                votes: opinion.votes.to_vec(),
-                anomaly,
-            });
+            let mut verdict = host.judge(*at, row, &medians, &fleet);
+            verdict.normal =
+                asked(&host.name).map(|metric| host.detector.normal(*at, row, &medians, metric));
+            verdicts.push(verdict);
+        }
+        medians.clear();
+        medians.resize(self.schema.metrics().len(), f32::NAN);
+        for newcomer in &mut self.newcomers {
+            let seen = observations.iter().find(|observation| observation.host == newcomer.name);
+            let Some(Observation { at, values, .. }) = seen else { continue };
+            let raw: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            let row = newcomer.detector.prepare(*at, &raw);
+            verdicts.push(newcomer.judge(*at, &row, &medians, &fleet));
         }
         verdicts
     }
+}
+
+/// What the judgement of every host needs.
+struct Common<'a> {
+    schema: &'a Schema,
+    settings: Settings,
+    weights: Weights,
+    forest: &'a Forest,
 }
 
 /// How much farther a metric may stray after so many people called that expected.
@@ -225,6 +327,35 @@ pub fn tolerance(people: i32) -> f32 {
 pub const LEAST_ROWS: usize = 60;
 
 impl Host {
+    fn new(name: String, detector: HostDetector) -> Self {
+        Self { name, detector, budget: None, alarm: Alarm::default(), anomaly: None }
+    }
+
+    fn judge(&mut self, at: i64, row: &Prepared, peers: &[f32], fleet: &Common) -> Verdict {
+        let Common { schema, settings, weights, forest } = fleet;
+        let pace = Pace { seconds: self.detector.step_seconds() };
+        let limits = Limits {
+            threshold: threshold(self.budget.unwrap_or(settings.budget), pace),
+            pace,
+            rough: self.detector.rough_days().is_some(),
+        };
+        let opinion = self.detector.judge(at, row, peers, *weights, forest).heard(limits.threshold);
+        let detector = &self.detector;
+        let alarm = self.alarm.judge(opinion.score, &limits, || {
+            opinion.stuck || detector.matters(at, row, peers, schema)
+        });
+        let anomaly = self.follow(at, row, peers, &opinion, alarm, schema);
+        Verdict {
+            host: self.name.clone(),
+            at,
+            score: opinion.score,
+            alarm,
+            votes: opinion.votes.to_vec(),
+            anomaly,
+            normal: None,
+        }
+    }
+
     /// Keeps the anomaly of this host current: begun, worse, or over.
     fn follow(
         &mut self,
@@ -244,6 +375,7 @@ impl Host {
         let score = f64::from(opinion.score);
         if self.anomaly.as_ref().is_none_or(|anomaly| score > anomaly.score) {
             let start = self.anomaly.as_ref().map_or(moment, |anomaly| anomaly.start);
+            let begun = self.anomaly.as_ref().map_or(&[][..], |anomaly| &anomaly.metrics);
             let pace = Pace { seconds: self.detector.step_seconds() };
             self.anomaly = Some(Anomaly {
                 host: self.name.clone(),
@@ -251,7 +383,8 @@ impl Host {
                 end: None,
                 score,
                 once_in_days: Some(once_in_days(score, pace)),
-                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck),
+                learned_days: self.detector.rough_days(),
+                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck, begun),
             });
         }
         self.anomaly.clone()

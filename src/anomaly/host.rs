@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Deviation, Direction, Schema, TOP_METRICS,
     forest::Forest,
+    novelty::Novelty,
     pace::{Lagged, Pace},
     reference::Reference,
     scaling::Scaling,
@@ -35,6 +36,8 @@ const WINDOWS: usize = 4;
 const CONDITIONAL: usize = 5;
 /// What a stuck exporter scores: it is no matter of degree.
 const STUCK: f32 = 99.0;
+/// What is new scores so many thresholds: a host that often alarms is still heard.
+const NEW: f32 = 1.5;
 /// Half-life of a metric's own slow level, and how old it is when it is used, in minutes.
 const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
@@ -62,6 +65,8 @@ pub(crate) struct HostDetector {
     conditional: Conditional,
     expectation: Expectation,
     stuck: Stuck,
+    /// Where little was learned.
+    novelty: Option<Novelty>,
     references: Vec<Reference>,
 }
 
@@ -84,6 +89,18 @@ pub(crate) struct Opinion {
     pub(crate) score: f32,
     /// Whether the exporter repeats itself.
     pub(crate) stuck: bool,
+    /// Whether something is far beyond all that was seen, where that was little.
+    pub(crate) new: bool,
+}
+
+impl Opinion {
+    /// The same, loud enough to be heard where something is new.
+    pub(crate) fn heard(mut self, threshold: f32) -> Self {
+        if self.new {
+            self.score = self.score.max(NEW * threshold);
+        }
+        self
+    }
 }
 
 /// Weights of the votes, in the order of [`VOTES`].
@@ -92,13 +109,13 @@ pub(crate) struct Weights(pub(crate) [f32; VOTES.len()]);
 
 impl Default for Weights {
     fn default() -> Self {
-        Self([1.0, 1.0, 1.0, 1.0, 0.5, 3.0, 0.0, 0.2])
+        Self([1.4, 2.0, 1.0, 2.0, 1.0, 3.0, 0.2, 0.1])
     }
 }
 
 /// The training data of one host: a row of `schema.len()` values for each moment.
 pub(crate) struct Training<'a> {
-    pub(crate) metrics: usize,
+    pub(crate) schema: &'a Schema,
     pub(crate) times: &'a [i64],
     pub(crate) rows: &'a [f32],
     /// The scaled medians of its peers, a row for each moment.
@@ -109,7 +126,7 @@ pub(crate) struct Training<'a> {
 
 impl HostDetector {
     pub(crate) fn fit(training: &Training) -> Self {
-        let metrics = training.metrics;
+        let metrics = training.schema.metrics().len();
         let pace = Pace::of(training.times);
         let scalings = scalings(training.rows, metrics);
         let robust = scaled(training.rows, metrics, &scalings);
@@ -149,6 +166,7 @@ impl HostDetector {
             conditional: Conditional::fit(&past, pace),
             expectation: Expectation::fit(&past, pace),
             stuck: Stuck::fit(&past),
+            novelty: Novelty::fit(training.rows, training.schema, pace),
             references: Vec::new(),
         };
         detector.learn_references(&past, training.forest);
@@ -235,7 +253,8 @@ impl HostDetector {
         let mut weights = weights.0;
         weights[CONDITIONAL] *= self.conditional.credit();
         let score = if stuck { STUCK } else { fuse(&votes, &weights) };
-        Opinion { votes, score, stuck }
+        let new = self.novelty.as_mut().is_some_and(|novelty| novelty.judge(&prepared.raw));
+        Opinion { votes, score, stuck, new }
     }
 
     fn ask(&mut self, moment: &Moment, forest: &Forest) -> [f32; VOTES.len()] {
@@ -254,7 +273,9 @@ impl HostDetector {
         ]
     }
 
-    /// The metrics that tell most about this moment, the most telling first.
+    /// The metrics that tell most about this moment, the most telling first. What is far enough from
+    /// normal to matter comes before what is not. Those that told when it began (`begun`) stay as
+    /// long as they are: what comes later is more often an effect than the cause.
     pub(crate) fn explain(
         &self,
         at: i64,
@@ -262,47 +283,116 @@ impl HostDetector {
         peers: &[f32],
         schema: &Schema,
         stuck: bool,
+        begun: &[Deviation],
     ) -> Vec<Deviation> {
         let moment = moment(at, prepared, peers);
-        let mut ranked: Vec<(usize, f32)> = if stuck {
-            self.stuck.stuck_metrics().map(|metric| (metric, 0.0)).collect()
+        let metrics = if stuck {
+            self.stuck.stuck_metrics().take(TOP_METRICS).collect()
         } else {
-            (0..self.scalings.len())
-                .filter(|metric| prepared.raw[*metric].is_finite())
-                .map(|metric| (metric, self.telling(&moment, metric)))
-                .collect()
+            self.still_told(&moment, schema, begun)
+                .unwrap_or_else(|| self.most_telling(&moment, schema))
         };
-        ranked.sort_by(|left, right| right.1.total_cmp(&left.1));
-        ranked.truncate(TOP_METRICS);
-        ranked.iter().map(|(metric, _)| self.deviation(&moment, *metric, schema, stuck)).collect()
+        metrics.iter().map(|metric| self.deviation(&moment, *metric, schema, stuck)).collect()
     }
 
-    /// How much a metric tells: how far it is from expected, and how surprising that is.
+    fn most_telling(&self, moment: &Moment, schema: &Schema) -> Vec<usize> {
+        let tells = |metric: usize| {
+            let new = self.novelty.as_ref().is_some_and(|novelty| novelty.is_new(metric));
+            (new, self.metric_matters(moment, metric, schema), self.telling(moment, metric))
+        };
+        let mut ranked: Vec<(usize, (bool, bool, f32))> =
+            measured(moment.raw).map(|metric| (metric, tells(metric))).collect();
+        ranked.sort_by(|(_, left), (_, right)| {
+            let flags = |it: &(bool, bool, f32)| (it.0, it.1);
+            flags(right).cmp(&flags(left)).then(right.2.total_cmp(&left.2))
+        });
+        ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
+    }
+
+    /// The metrics that told when it began, as long as the first of them is outside its normal range.
+    /// With little learned, nothing is that sure.
+    fn still_told(
+        &self,
+        moment: &Moment,
+        schema: &Schema,
+        begun: &[Deviation],
+    ) -> Option<Vec<usize>> {
+        let place = |it: &Deviation| schema.metrics().iter().position(|name| *name == it.metric);
+        let told: Vec<usize> = begun.iter().filter_map(place).collect();
+        let lead = *told.first().filter(|_| self.novelty.is_none())?;
+        let (low, high) = self.band(moment, lead);
+        let value = f64::from(moment.raw[lead]);
+        (value < low || value > high).then_some(told)
+    }
+
+    /// Whether anything is far enough from normal to matter to people.
+    pub(crate) fn matters(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        schema: &Schema,
+    ) -> bool {
+        let moment = moment(at, prepared, peers);
+        measured(&prepared.raw).any(|metric| self.metric_matters(&moment, metric, schema))
+    }
+
+    fn metric_matters(&self, moment: &Moment, metric: usize, schema: &Schema) -> bool {
+        let Some(worth) = schema.worth() else { return true };
+        let Deviation { value, expected_low, expected_high, .. } =
+            self.deviation(moment, metric, schema, false);
+        (expected_low - value).max(value - expected_high) >= f64::from(worth[metric])
+    }
+
+    /// The days that were learned from, where that is little.
+    pub(crate) fn rough_days(&self) -> Option<f64> {
+        self.novelty.as_ref().map(Novelty::learned_days)
+    }
+
+    /// How much a metric tells: both what the other metrics and what its own past explain must leave
+    /// something over. In the first moment neither is sure yet, and what is farthest from expected tells.
     fn telling(&self, moment: &Moment, metric: usize) -> f32 {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
-        let surprise =
-            self.conditional.by_metric()[metric].max(self.expectation.by_metric()[metric]);
-        // Both must speak: a metric inside its band is no reason, however badly others explain it.
-        sigmas.min(FARTHEST).sqrt() * (1.0 + surprise)
+        let conditional = self.conditional.by_metric()[metric];
+        let expectation = self.expectation.by_metric()[metric];
+        (0.5 + conditional) * (0.5 + expectation) + 0.1 * sigmas.min(FARTHEST)
+    }
+
+    /// The least and the most that are normal for a metric at this moment.
+    pub(crate) fn normal(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        metric: usize,
+    ) -> (f64, f64) {
+        self.band(&moment(at, prepared, peers), metric)
+    }
+
+    fn band(&self, moment: &Moment, metric: usize) -> (f64, f64) {
+        let (middle, spread) = self.expectation.expected(moment, metric);
+        let scaling = &self.scalings[metric];
+        let reach = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0) * spread;
+        (f64::from(scaling.value_at(middle - reach)), f64::from(scaling.value_at(middle + reach)))
     }
 
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let from_middle = moment.robust[metric] - middle;
-        let scaling = &self.scalings[metric];
-        let band = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0);
+        let (expected_low, expected_high) = self.band(moment, metric);
         Deviation {
             metric: schema.metrics()[metric].clone(),
             value: f64::from(moment.raw[metric]),
-            expected_low: f64::from(scaling.value_at(middle - band * spread)),
-            expected_high: f64::from(scaling.value_at(middle + band * spread)),
+            expected_low,
+            expected_high,
             direction: match (stuck, from_middle >= 0.0) {
                 (true, _) => Direction::Stuck,
                 (false, true) => Direction::Up,
                 (false, false) => Direction::Down,
             },
             sigmas: f64::from(from_middle.abs() / (1.25 * spread)),
+            full_at: None,
         }
     }
 
@@ -310,6 +400,10 @@ impl HostDetector {
     pub(crate) fn step_seconds(&self) -> f64 {
         self.pace.seconds
     }
+}
+
+fn measured(raw: &[f32]) -> impl Iterator<Item = usize> {
+    (0..raw.len()).filter(|metric| raw[*metric].is_finite())
 }
 
 /// Scalings of all metrics of a host.

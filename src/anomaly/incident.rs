@@ -4,6 +4,8 @@
 
 mod cluster;
 mod correlate;
+mod due;
+mod learning;
 mod placement;
 mod severity;
 mod silence;
@@ -12,15 +14,20 @@ mod symptom;
 mod tests;
 
 pub use correlate::{ChangeKind, IncidentChange, correlate};
+pub use due::{Due, Pace};
+pub use learning::{LeftOut, left_out};
 pub use placement::{Place, Placement};
 pub use severity::Severity;
 pub use silence::Silence;
 pub use symptom::{fingerprint, metric_base};
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Anomaly;
+use super::{Anomaly, Deviation};
+use severity::broken;
 
 /// Onsets at most this far apart may have one cause: the onsets of one incident over its hosts were
 /// measured to spread over 2 to 9 minutes.
@@ -97,6 +104,21 @@ pub struct Incident {
     pub reopened: u32,
     /// Whether people were told of it.
     pub announced: bool,
+    /// Who closed it; absent when it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<Signature>,
+    /// When people last heard of it without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_told: Option<DateTime<Utc>>,
+    /// How often it was said again since.
+    #[serde(default)]
+    pub reminders: u32,
+    /// Whether people were asked if it is the new normal.
+    #[serde(default)]
+    pub asked: bool,
+    /// What they said to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// What it is made of, by onset and host. Kept apart from the rest.
     #[serde(skip)]
     pub members: Vec<Member>,
@@ -145,10 +167,41 @@ pub struct Note {
     pub text: String,
 }
 
+/// Whether an incident is the new normal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normality {
+    /// It is: what was before is forgotten.
+    Accepted,
+    /// It is a fault: it is not learned.
+    Watched,
+}
+
+/// What somebody said when it was asked whether this is the new normal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What; absent when they took it back.
+    pub answer: Option<Normality>,
+    /// Who and when.
+    #[serde(flatten)]
+    pub signature: Signature,
+}
+
+/// How many think what of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// Expected.
+    pub expected: u32,
+    /// No alarm at all.
+    pub false_alarm: u32,
+    /// Useful.
+    pub useful: u32,
+}
+
 /// What somebody thinks of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Feedback {
     /// It was unusual, and known: a backup, a deployment.
     Expected,
     /// It was not unusual.
@@ -157,7 +210,7 @@ pub enum Verdict {
     Useful,
 }
 
-impl Verdict {
+impl Feedback {
     /// Its name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -179,15 +232,47 @@ impl Incident {
         self.resolved_at.unwrap_or(now) - self.started
     }
 
-    /// The anomaly to show first: the worst of the suspect's.
+    /// The anomaly to show first: where a hard rule is broken, the worst of those, on whichever host;
+    /// else the worst of the suspect's.
     pub fn lead(&self) -> Option<&Anomaly> {
-        let of_suspect = self.members.iter().filter(|it| it.anomaly.host == self.suspect);
-        let worst =
-            |left: &&Member, right: &&Member| left.anomaly.score.total_cmp(&right.anomaly.score);
-        of_suspect
-            .max_by(worst)
-            .or_else(|| self.members.iter().max_by(worst))
-            .map(|member| &member.anomaly)
+        let of_suspect = |anomaly: &Anomaly| anomaly.host == self.suspect;
+        self.current().max_by(|left, right| {
+            (broken(left).map(|(it, _)| it).cmp(&broken(right).map(|(it, _)| it)))
+                .then(of_suspect(left).cmp(&of_suspect(right)))
+                .then(left.score.total_cmp(&right.score))
+        })
+    }
+
+    /// The hosts on which a hard rule is broken, in the way that leads. Empty where none is.
+    pub fn broken_hosts(&self) -> BTreeSet<&str> {
+        let rule = |anomaly| broken(anomaly).map(|(severity, it)| (severity, &it.metric));
+        let Some(leading) = self.lead().and_then(rule) else { return BTreeSet::new() };
+        let alike = self.current().filter(|it| rule(it) == Some(leading));
+        alike.map(|anomaly| &*anomaly.host).collect()
+    }
+
+    /// What of it counts now: what goes on, or when nothing does, everything there was.
+    fn current(&self) -> impl Iterator<Item = &Anomaly> {
+        let going_on = self.goes_on();
+        let anomalies = self.members.iter().map(|member| &member.anomaly);
+        anomalies.filter(move |anomaly| !going_on || anomaly.end.is_none())
+    }
+
+    /// What was said about it being the new normal, and by whom.
+    pub fn answered(&self) -> Option<(Normality, &Signature)> {
+        let answer = self.answer.as_ref()?;
+        Some((answer.answer?, &answer.signature))
+    }
+
+    /// Whether any of its anomalies goes on.
+    pub fn goes_on(&self) -> bool {
+        self.members.iter().any(|it| it.anomaly.end.is_none())
+    }
+
+    /// The anomaly to show first, and what of it.
+    pub fn headline(&self) -> Option<(&Anomaly, &Deviation)> {
+        let lead = self.lead()?;
+        Some((lead, broken(lead).map(|(_, it)| it).or_else(|| lead.metrics.first())?))
     }
 
     /// Whether it is on this host.

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The metrics that observations carry, in this order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     metrics: Vec<String>,
+    /// How far outside its normal range each metric must be to matter to people, in its own unit;
+    /// empty where nobody knows their units.
+    worth: Vec<f32>,
 }
 
 /// The metrics of one host at one moment.
@@ -23,7 +26,20 @@ pub struct Observation {
 impl Schema {
     /// A schema of these metrics.
     pub fn new(metrics: Vec<String>) -> Self {
-        Self { metrics }
+        Self { metrics, worth: Vec::new() }
+    }
+
+    /// A schema of metrics whose units are known: `worth` says how far outside its normal range a metric
+    /// must be to matter to people. A disk that always stands at 41.3 % is unusual at 41.4 %, and nobody
+    /// wants to know.
+    pub fn with_worth(metrics: Vec<String>, worth: impl Fn(&str) -> f32) -> Self {
+        let worth = metrics.iter().map(|metric| worth(metric)).collect();
+        Self { metrics, worth }
+    }
+
+    /// How far outside its normal range each metric must be to matter; `None` where it is not known.
+    pub fn worth(&self) -> Option<&[f32]> {
+        (self.worth.len() == self.metrics.len() && !self.worth.is_empty()).then_some(&self.worth)
     }
 
     /// Their names, in order.

@@ -51,6 +51,19 @@ impl Peers {
         self.by_host.get(host).is_some_and(|metrics| metrics.iter().any(|peers| !peers.is_empty()))
     }
 
+    /// The same hosts so many times over; peers are of one copy.
+    pub(super) fn repeated(&self, times: usize) -> Self {
+        let hosts = self.by_host.len();
+        let copies = std::iter::repeat_n(&self.by_host, times);
+        let mut by_host: Vec<_> = copies.flatten().cloned().collect();
+        for (place, metrics) in by_host.iter_mut().enumerate() {
+            for peer in metrics.iter_mut().flatten() {
+                *peer += (place / hosts * hosts) as u32;
+            }
+        }
+        Self { by_host }
+    }
+
     /// Medians of the peers, a value for each metric; not a number where there are too few. `rows`
     /// holds the scaled values of each host that reported.
     pub(super) fn medians(&self, host: usize, rows: &[Option<&[f32]>], into: &mut Vec<f32>) {

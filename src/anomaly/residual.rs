@@ -11,6 +11,8 @@ use super::{
 
 /// Stretches of time, in minutes: one for spikes, one for slow creep, two between.
 const STRETCHES: [f64; 4] = [1.0, 5.0, 20.0, 60.0];
+/// Parts of a day that may be noisier than others.
+const PARTS: usize = 12;
 /// No single metric says more than this.
 const LOUDEST: f32 = 12.0;
 /// The share of normal distances that is below the Pareto part of their tail.
@@ -86,7 +88,8 @@ impl Surprises {
                 average.learn(row);
                 row.copy_from_slice(&average.values);
             }
-            let mut spread = Spread::new(&mean_distances(&smooth[skip * metrics..], metrics), pace);
+            let mut spread =
+                Spread::new(&mean_distances(&smooth[skip * metrics..], metrics), PARTS, pace);
             for (row, at) in smooth.chunks_exact_mut(metrics).zip(times) {
                 spread.scale(*at, row);
             }

@@ -1,9 +1,13 @@
-//! What is wrong however usual it is: a host that cannot be reached, a file system about to be full.
+//! What is wrong however usual it is: a host that cannot be reached, a file system that is full or soon
+//! will be.
+
+mod filling;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::filling::Filling;
 use super::{
     Anomaly, Deviation, Direction, Observation, Schema, TOP_METRICS, incident::metric_base,
 };
@@ -16,6 +20,9 @@ const FULL: f64 = 95.0;
 const FREE: f64 = 93.0;
 /// Looks that a host may miss: one lost scrape is no outage.
 const MISSED: u32 = 2;
+/// A change of so many percent of a file system, or of so much time until it is full, is news.
+const NEWS: f64 = 1.0;
+const NEWS_TIME: TimeDelta = TimeDelta::minutes(30);
 /// What a broken rule scores: it needs no statistics.
 const SCORE: f64 = 9.0;
 
@@ -25,6 +32,7 @@ pub struct Rules {
     /// By host, with a deviation for each broken rule.
     broken: BTreeMap<String, Anomaly>,
     missed: BTreeMap<String, u32>,
+    filling: Filling,
 }
 
 impl Rules {
@@ -39,9 +47,10 @@ impl Rules {
         now: DateTime<Utc>,
     ) -> Vec<Anomaly> {
         let mut found: BTreeMap<String, Vec<Deviation>> = BTreeMap::new();
+        let mut missed_before = std::mem::take(&mut self.missed);
         for (host, up) in hosts {
             let missed = self.missed.entry(host.to_owned()).or_default();
-            *missed = if up { 0 } else { *missed + 1 };
+            *missed = if up { 0 } else { missed_before.remove(host).unwrap_or(0) + 1 };
             if *missed > MISSED {
                 let down = deviation(UP, 0.0, 1.0, 1.0, Direction::Down);
                 found.entry(host.to_owned()).or_default().push(down);
@@ -49,26 +58,46 @@ impl Rules {
         }
         for observation in observations {
             for (metric, value) in schema.metrics().iter().zip(&observation.values) {
-                if metric_base(metric) == "disk" && *value > self.limit(&observation.host, metric) {
-                    let full = deviation(metric, *value, 0.0, FULL, Direction::Up);
-                    found.entry(observation.host.clone()).or_default().push(full);
+                if metric_base(metric) != "disk" {
+                    continue;
+                }
+                let full_at = self.filling.judge(&observation.host, metric, *value, now);
+                let full = *value > self.limit(&observation.host, metric);
+                if full || full_at.is_some() {
+                    let full_at = full_at.filter(|_| !full);
+                    let deviation = Deviation {
+                        full_at,
+                        ..deviation(metric, *value, 0.0, FULL, Direction::Up)
+                    };
+                    found.entry(observation.host.clone()).or_default().push(deviation);
                 }
             }
         }
+        self.filling.keep(|host| self.missed.contains_key(host));
         let mut before = std::mem::take(&mut self.broken);
         for (host, mut metrics) in found {
-            metrics.sort_by(|left, right| right.value.total_cmp(&left.value));
+            // A host that is down comes first, then what is fullest.
+            metrics.sort_by(|left, right| {
+                let down = |it: &Deviation| it.metric == UP;
+                down(right).cmp(&down(left)).then(right.value.total_cmp(&left.value))
+            });
             metrics.truncate(TOP_METRICS);
             // A host and a beginning name an anomaly: what a detector finds in the same moment is
             // another one.
             let first = now + TimeDelta::milliseconds(1);
-            let start = before.remove(&host).map_or(first, |anomaly| anomaly.start);
+            let before = before.remove(&host);
+            let start = before.as_ref().map_or(first, |anomaly| anomaly.start);
+            let metrics = match before {
+                Some(before) if !is_news(&before.metrics, &metrics) => before.metrics,
+                _ => metrics,
+            };
             let anomaly = Anomaly {
                 host: host.clone(),
                 start,
                 end: None,
                 score: SCORE,
                 once_in_days: None,
+                learned_days: None,
                 metrics,
             };
             self.broken.insert(host, anomaly);
@@ -79,12 +108,22 @@ impl Rules {
 
     fn limit(&self, host: &str, metric: &str) -> f64 {
         let broken = self.broken.get(host);
-        if broken.is_some_and(|it| it.metrics.iter().any(|it| it.metric == metric)) {
-            FREE
-        } else {
-            FULL
-        }
+        let was_full = |it: &Deviation| it.metric == metric && it.full_at.is_none();
+        if broken.is_some_and(|it| it.metrics.iter().any(was_full)) { FREE } else { FULL }
     }
+}
+
+/// Whether people would want to read this instead: a disk grows a little with every look.
+fn is_news(before: &[Deviation], now: &[Deviation]) -> bool {
+    let moved = |(before, now): (&Deviation, &Deviation)| {
+        let later = match (before.full_at, now.full_at) {
+            (Some(before), Some(now)) => (now - before).abs() >= NEWS_TIME,
+            (None, None) => false,
+            _ => true,
+        };
+        before.metric != now.metric || (now.value - before.value).abs() >= NEWS || later
+    };
+    before.len() != now.len() || before.iter().zip(now).any(moved)
 }
 
 fn deviation(metric: &str, value: f64, low: f64, high: f64, direction: Direction) -> Deviation {
@@ -95,6 +134,7 @@ fn deviation(metric: &str, value: f64, low: f64, high: f64, direction: Direction
         expected_high: high,
         direction,
         sigmas: 0.0,
+        full_at: None,
     }
 }
 
@@ -151,6 +191,22 @@ mod tests {
         assert_eq!((found.len(), found[0].metrics.len()), (1, 2));
         let found = look(&mut rules, 3, true, 99.0);
         assert_eq!((found[0].start, found[0].metrics.len(), found[0].end), (begun(2), 1, None));
+    }
+
+    #[test]
+    fn a_disk_that_will_soon_be_full_is_told_before_it_is() {
+        let mut rules = Rules::default();
+        let mut told = Vec::new();
+        for minute in 0..200 {
+            told.extend(look(&mut rules, minute, true, 80.0 + 0.1 * f64::from(minute)));
+        }
+        let (first, last) = (&told[0].metrics[0], &told[told.len() - 1].metrics[0]);
+        assert!(first.full_at.is_some_and(|when| when > at(180) && when < at(220)), "{first:?}");
+        assert!(last.full_at.is_none() && last.value > 98.5, "{last:?}");
+        let mut news: Vec<_> = told.iter().map(|it| &it.metrics).collect();
+        news.dedup();
+        assert!(news.len() < told.len() / 5, "{} of {}", news.len(), told.len());
+        assert!(told.iter().all(|it| it.start == told[0].start), "it is one anomaly");
     }
 
     #[test]

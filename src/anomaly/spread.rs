@@ -19,6 +19,8 @@ const QUIETEST: f32 = 0.5;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Spread {
     metrics: usize,
+    /// Into how many parts the day is cut.
+    parts: usize,
     by_part: Vec<f32>,
     overall: Vec<f32>,
     floor: Vec<f32>,
@@ -27,24 +29,25 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Begins with these mean distances.
-    pub(super) fn new(initial: &[f32], pace: Pace) -> Self {
+    /// Begins with these mean distances. The more parts of the day, the closer it follows, and the less
+    /// each of them knows.
+    pub(super) fn new(initial: &[f32], parts: usize, pace: Pace) -> Self {
         let half_life = HALF_LIFE * pace.day() as f64;
         Self {
             metrics: initial.len(),
-            by_part: initial.repeat(PARTS),
+            parts,
+            by_part: initial.repeat(parts),
             overall: initial.to_vec(),
             floor: initial.iter().map(|spread| 0.5 * spread).collect(),
-            weight_of_part: newest_weight(half_life / PARTS as f64),
+            weight_of_part: newest_weight(half_life / parts as f64),
             weight_overall: newest_weight(half_life),
         }
     }
 
     /// Replaces each value by its distance from zero in spreads, and learns it.
     pub(super) fn scale(&mut self, at: i64, row: &mut [f32]) {
-        let part = part_of_day(at);
-        let metrics = self.metrics;
-        let (before, after) = ((part + PARTS - 1) % PARTS, (part + 1) % PARTS);
+        let (part, parts, metrics) = (self.part(at), self.parts, self.metrics);
+        let (before, after) = ((part + parts - 1) % parts, (part + 1) % parts);
         for (metric, value) in row.iter_mut().enumerate() {
             let distance = value.abs();
             let neighbours =
@@ -60,9 +63,13 @@ impl Spread {
 
     /// The spread of one metric now.
     pub(super) fn of(&self, at: i64, metric: usize) -> f32 {
-        self.by_part[part_of_day(at) * self.metrics + metric]
+        self.by_part[self.part(at) * self.metrics + metric]
             .max(QUIETEST * self.overall[metric])
             .max(self.floor[metric])
+    }
+
+    fn part(&self, at: i64) -> usize {
+        part_of_day(at) * self.parts / PARTS
     }
 }
 

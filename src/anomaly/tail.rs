@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::quantile;
 
 /// Points of the empirical distribution that are kept.
-const POINTS: usize = 33;
+const POINTS: usize = 17;
 /// The most exceedances a fit looks at: more change its result less than they cost.
 const MOST_EXCESSES: usize = 400;
 

@@ -11,8 +11,8 @@ mod status;
 pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
 pub(super) use incidents::{
-    anomalies, feedback, incidents, no_incident, not_live, silenced, taken_back, which_incident,
-    worked_on,
+    Told, anomalies, answered, feedback, incidents, no_incident, not_live, not_to_answer,
+    shadow_report, silenced, taken_back, told, which_incident, worked_on,
 };
 pub(super) use numbers::{
     MetricCard, MissingHost, late_beginning, metric, picture_alt, place, query, thresholds, warned,

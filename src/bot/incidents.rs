@@ -1,15 +1,20 @@
 //! Anomalies and incidents, as said in a conversation.
 
-use chat::Card;
+use chat::{Card, Conversation};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Bot, Failure, cards, intent::Intent};
+use super::{
+    Bot, Failure,
+    cards::{self, Told},
+    intent::Intent,
+};
 use crate::{
     access::{Permission, Principal},
-    anomaly::incident::{Incident, IncidentState, Signature, Silence, Verdict},
+    anomaly::incident::{Feedback, Incident, IncidentState, Signature, Silence},
     incidents::{Incidents, Work},
     metrics::{Signal, Window},
     store::Wanted,
+    watch::Mode,
 };
 
 /// How long a silence lasts when nobody says.
@@ -22,6 +27,8 @@ const LISTED: u32 = 50;
 const ANOMALIES: usize = 15;
 /// How far back anomalies are listed when nobody says.
 const ANOMALIES_SINCE: TimeDelta = TimeDelta::days(7);
+/// How far back it is counted how often people were told, when nobody says.
+const TOLD_SINCE: TimeDelta = TimeDelta::days(7);
 /// The longest name of a person that is kept.
 const NAME: usize = 80;
 
@@ -29,6 +36,8 @@ const NAME: usize = 80;
 pub(super) struct Speaking<'a> {
     pub(super) principal: &'a Principal,
     pub(super) name: &'a str,
+    /// Where.
+    pub(super) conversation: &'a Conversation,
     /// The hosts they named; an incident may be on one that is gone.
     pub(super) named: &'a [String],
     /// The hosts they may ask about; `None` is every host.
@@ -71,6 +80,16 @@ impl Bot {
             Intent::Acknowledge { id, .. } => {
                 self.work(speaking, id.as_deref(), &Work::Acknowledge).await
             }
+            Intent::Unacknowledge { id, .. } => {
+                self.work(speaking, id.as_deref(), &Work::Unacknowledge).await
+            }
+            Intent::NewNormal { answer, id } => {
+                self.work(speaking, Some(id), &Work::Answer(*answer)).await
+            }
+            Intent::ShadowReport { window } => {
+                let length = window.as_ref().and_then(length).unwrap_or(TOLD_SINCE);
+                self.shadow_report(speaking, length).await
+            }
             Intent::Resolve { id, note, .. } => {
                 self.work(speaking, id.as_deref(), &Work::Resolve(note.clone())).await
             }
@@ -92,9 +111,7 @@ impl Bot {
         limit: usize,
         summary: bool,
     ) -> Result<Card, Failure> {
-        let length = window.map_or(ANOMALIES_SINCE, |window| {
-            TimeDelta::try_seconds(window.seconds().cast_signed()).unwrap_or(ANOMALIES_SINCE)
-        });
+        let length = window.and_then(length).unwrap_or(ANOMALIES_SINCE);
         let since = self.app.clock.now() - length;
         let all = self.app.recent.anomalies(&self.app).await?;
         let wanted = all.iter().filter(|(_, member)| {
@@ -105,7 +122,8 @@ impl Bot {
             of_host && of_metric && anomaly.end.is_none_or(|end| end >= since)
         });
         let found: Vec<_> = wanted.take(limit).cloned().collect();
-        Ok(cards::anomalies(&self.app, &found, summary, since))
+        let card = cards::anomalies(&self.app, &found, summary, since);
+        if summary { self.in_shadow(speaking, card).await } else { Ok(card) }
     }
 
     async fn incidents(
@@ -127,7 +145,39 @@ impl Bot {
             .iter()
             .filter(|it| speaking.may(Permission::Ask, it) && speaking.means(it))
             .collect();
-        Ok(cards::incidents(&self.app, state, &seen))
+        self.in_shadow(speaking, cards::incidents(&self.app, state, &seen)).await
+    }
+
+    /// In shadow mode, says how often people would have been told.
+    async fn in_shadow(&self, speaking: &Speaking<'_>, card: Card) -> Result<Card, Failure> {
+        if self.app.config.detection.mode != Mode::Shadow {
+            return Ok(card);
+        }
+        let told = self.told(speaking, TOLD_SINCE).await?;
+        Ok(card.note(cards::told(&told, self.app.config.detection.budget)))
+    }
+
+    async fn shadow_report(
+        &self,
+        speaking: &Speaking<'_>,
+        length: TimeDelta,
+    ) -> Result<Card, Failure> {
+        Ok(cards::shadow_report(&self.app, &self.told(speaking, length).await?))
+    }
+
+    /// Of what people were told, or would have been, as far as it is theirs to see.
+    async fn told(&self, speaking: &Speaking<'_>, length: TimeDelta) -> Result<Told, Failure> {
+        let since = self.app.clock.now() - length;
+        let shadow = self.app.config.detection.mode == Mode::Shadow;
+        let hosts = match &speaking.hosts {
+            Some(hosts) => hosts.len(),
+            None => self.app.metrics.fleet().await?.hosts().len(),
+        };
+        let mut incidents = self.app.store.incidents(Wanted::Since(since)).await?;
+        incidents.retain(|it| {
+            it.started >= since && (it.announced || shadow) && speaking.may(Permission::Ask, it)
+        });
+        Ok(Told { incidents, length, hosts, shadow })
     }
 
     async fn incident(&self, speaking: &Speaking<'_>, id: &str) -> Result<Card, Failure> {
@@ -167,8 +217,11 @@ impl Bot {
         let actor = self.actor(&speaking.principal.identity, speaking.principal.id.as_ref());
         let by = speaking.signature(self.app.clock.now());
         let incidents = Incidents::silent(self.app.clone());
+        let answers = matches!(work, Work::Answer(_));
         match incidents.work(incident.number, work, &actor, &by).await? {
+            Ok(after) if answers => Ok(cards::answered(&after)),
             Ok(after) => Ok(cards::worked_on(&after)),
+            Err(before) if answers => Err(cards::not_to_answer(&before).into()),
             Err(before) => Err(cards::not_live(&before).into()),
         }
     }
@@ -203,10 +256,7 @@ impl Bot {
             }
             None => None,
         };
-        let length = window
-            .and_then(|window| TimeDelta::try_seconds(window.seconds().cast_signed()))
-            .unwrap_or(SILENCE)
-            .min(LONGEST_SILENCE);
+        let length = window.and_then(length).unwrap_or(SILENCE).min(LONGEST_SILENCE);
         let Signature { by, at } = speaking.signature(self.app.clock.now());
         let silence = |host: Option<&String>| Silence {
             id: self.app.store.new_id(),
@@ -223,14 +273,16 @@ impl Bot {
             hosts.iter().map(|host| silence(Some(host))).collect()
         };
         let actor = self.actor(&speaking.principal.identity, speaking.principal.id.as_ref());
-        Incidents::silent(self.app.clone()).silence(&silences, &actor).await?;
+        Incidents::silent(self.app.clone())
+            .silence(&silences, &actor, speaking.conversation)
+            .await?;
         Ok(cards::silenced(&self.app, &silences))
     }
 
     async fn feedback(
         &self,
         speaking: &Speaking<'_>,
-        verdict: Option<Verdict>,
+        verdict: Option<Feedback>,
         id: Option<&str>,
     ) -> Result<Card, Failure> {
         let who = speaking.key();
@@ -258,6 +310,10 @@ impl Bot {
 /// `7` of `7`, `#7` and `INC-7`.
 fn number(id: &str) -> Option<u32> {
     id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+}
+
+fn length(window: &Window) -> Option<TimeDelta> {
+    TimeDelta::try_seconds(window.seconds().cast_signed())
 }
 
 /// Whether a detector's metric is of this signal, whatever part of it.

@@ -13,7 +13,7 @@ mod tests;
 mod times;
 mod tokens;
 
-pub use crate::anomaly::incident::{IncidentState, Verdict};
+pub use crate::anomaly::incident::{Feedback, IncidentState, Normality};
 pub use interpret::interpret;
 
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,15 @@ pub enum Intent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hosts: Vec<String>,
     },
+    /// Give an incident back.
+    Unacknowledge {
+        /// Its id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Or its hosts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<String>,
+    },
     /// Stop alerting for a while.
     Silence {
         /// About this incident.
@@ -148,10 +157,24 @@ pub enum Intent {
     Feedback {
         /// What; absent takes it back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        verdict: Option<Verdict>,
+        verdict: Option<Feedback>,
         /// Of which incident; absent is the one they spoke of last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
+    },
+    /// Say whether an incident is the new normal.
+    NewNormal {
+        /// What; absent takes it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Normality>,
+        /// Of which incident.
+        id: String,
+    },
+    /// How often people were told, or would have been.
+    ShadowReport {
+        /// Over which stretch of time, ending now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<Window>,
     },
     /// Change something.
     Remediate {
@@ -297,9 +320,12 @@ impl Intent {
             Self::Incidents { .. } => "incidents",
             Self::Incident { .. } => "incident",
             Self::Acknowledge { .. } => "acknowledge",
+            Self::Unacknowledge { .. } => "unacknowledge",
             Self::Silence { .. } => "silence",
             Self::Resolve { .. } => "resolve",
             Self::Feedback { .. } => "feedback",
+            Self::NewNormal { .. } => "new_normal",
+            Self::ShadowReport { .. } => "shadow_report",
             Self::Remediate { .. } => "remediate",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
@@ -329,13 +355,16 @@ impl Intent {
             | Self::Anomalies { .. }
             | Self::Incidents { .. }
             | Self::Incident { .. }
+            | Self::ShadowReport { .. }
             | Self::Approvals {}
             | Self::Executions { .. }
             | Self::Runbooks {} => Permission::Ask,
             Self::Acknowledge { .. }
+            | Self::Unacknowledge { .. }
             | Self::Silence { .. }
             | Self::Resolve { .. }
-            | Self::Feedback { .. } => Permission::ManageIncidents,
+            | Self::Feedback { .. }
+            | Self::NewNormal { .. } => Permission::ManageIncidents,
             Self::Logs { .. } => Permission::ReadLogs,
             Self::Query { .. } => Permission::RawQuery,
             Self::Remediate { .. } => Permission::RequestAction,
@@ -347,10 +376,11 @@ impl Intent {
     /// Whether an incident decides where it takes place, and so who may say it.
     pub fn is_about_an_incident(&self) -> bool {
         match self {
-            Self::Incident { .. } | Self::Feedback { .. } => true,
-            Self::Acknowledge { id, .. } | Self::Silence { id, .. } | Self::Resolve { id, .. } => {
-                id.is_some() && self.hosts().is_empty()
-            }
+            Self::Incident { .. } | Self::Feedback { .. } | Self::NewNormal { .. } => true,
+            Self::Acknowledge { id, .. }
+            | Self::Unacknowledge { id, .. }
+            | Self::Silence { id, .. }
+            | Self::Resolve { id, .. } => id.is_some() && self.hosts().is_empty(),
             _ => false,
         }
     }
@@ -364,6 +394,7 @@ impl Intent {
             | Self::Anomalies { hosts, .. }
             | Self::Incidents { hosts, .. }
             | Self::Acknowledge { hosts, .. }
+            | Self::Unacknowledge { hosts, .. }
             | Self::Silence { hosts, .. }
             | Self::Resolve { hosts, .. }
             | Self::Remediate { hosts, .. }
@@ -371,6 +402,8 @@ impl Intent {
             | Self::Logs { hosts, .. } => hosts,
             Self::Incident { .. }
             | Self::Feedback { .. }
+            | Self::NewNormal { .. }
+            | Self::ShadowReport { .. }
             | Self::Approve { .. }
             | Self::Reject { .. }
             | Self::Approvals {}

@@ -19,13 +19,16 @@ const DAY_BEFORE: Colour = (190, 190, 190);
 const DAY_BEFORE_WIDTH: f32 = 2.0;
 const MARK: Colour = (196, 0, 0);
 const MARK_WIDTH: f32 = 3.0;
+const SPAN_OPACITY: u8 = 36;
+/// A short anomaly in a long picture is still seen, in pixels.
+const LEAST_SPAN: i32 = 4;
 
 /// What the signs mean, to stand beside the stretch of time.
 pub(super) fn legend(behind: &Backdrop) -> String {
     let words = [
         (!behind.band.is_empty(), "green: normal"),
         (!behind.day_before.is_empty(), "grey: a day before"),
-        (!behind.marks.is_empty(), "red: unusual"),
+        (!behind.marks.is_empty() || !behind.spans.is_empty(), "red: unusual"),
     ];
     words.into_iter().filter(|(there, _)| *there).flat_map(|(_, words)| [" · ", words]).collect()
 }
@@ -45,6 +48,14 @@ pub(super) fn behind(
     plot: Area,
     stretch: Stretch,
 ) {
+    for (from, to) in
+        behind.spans.iter().filter(|(from, to)| *to >= stretch.0 && *from <= stretch.1)
+    {
+        let x = |at: &DateTime<Utc>| place((*at, 0.0), axis, plot, stretch).0.round() as i32;
+        let left = x(from).max(plot.left);
+        let right = x(to).max(left + LEAST_SPAN).min(plot.right);
+        canvas.fill(Area { left, right, ..plot }, MARK, SPAN_OPACITY);
+    }
     for pair in behind.band.windows(2) {
         let [(start, low, high), (end, next_low, next_high)] = [pair[0], pair[1]];
         let at = |moment, value| place((moment, value), axis, plot, stretch);

@@ -162,6 +162,7 @@ fn what_is_normal_is_behind_the_line_and_what_is_not_is_marked() {
         band: vec![(minute(360), 12.0, 35.0), (to, 12.0, 35.0)],
         day_before: (0..360).rev().map(|n| (minute(n), wave(n + 9))).collect(),
         marks: points.iter().copied().filter(|(_, value)| *value > 50.0).collect(),
+        spans: vec![(minute(400), minute(430))],
     };
     let plain = png(&chart).unwrap();
     let full = png_against(&chart, &backdrop).unwrap();
@@ -171,6 +172,7 @@ fn what_is_normal_is_behind_the_line_and_what_is_not_is_marked() {
         band: vec![(to, f64::NAN, f64::INFINITY), (minute(5), 9.0, 1.0)],
         day_before: vec![(to, f64::NAN)],
         marks: vec![(to, f64::INFINITY), (minute(9999), 1.0)],
+        spans: vec![(minute(9999), minute(5)), (minute(-9), minute(9999)), (to, to)],
     };
     png_against(&chart, &strange).unwrap();
 }

@@ -1,6 +1,6 @@
 //! `detect`: how unusual observations are, by what a model has learned.
 
-mod columns;
+pub(super) mod columns;
 mod output;
 mod stream;
 

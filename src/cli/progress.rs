@@ -3,7 +3,6 @@
 use std::{
     io::{self, IsTerminal as _},
     path::PathBuf,
-    time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,14 +20,6 @@ pub(super) fn bytes(count: u64) -> ProgressBar {
 /// The size of all of these files together, in bytes; one that cannot be read has none.
 pub(super) fn size_of(files: &[PathBuf]) -> u64 {
     files.iter().filter_map(|file| file.metadata().ok()).map(|it| it.len()).sum()
-}
-
-/// A sign of life for work whose end is not known.
-pub(super) fn busy(what: &'static str) -> ProgressBar {
-    let bar = bar(0, "{spinner} {msg}, {elapsed}");
-    bar.set_message(what);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn bar(count: u64, template: &str) -> ProgressBar {

@@ -44,8 +44,7 @@ pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<S
 }
 
 async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
-    let lead = incident.lead()?;
-    let first = lead.metrics.first()?;
+    let (lead, first) = incident.headline()?;
     let signal = signal(&first.metric)?;
     let part = first.metric[metric_base(&first.metric).len()..].trim();
     let window = Window::from_seconds((SHOWN + DAY).num_seconds().cast_unsigned());
@@ -75,6 +74,7 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
         },
         day_before: series.points.iter().map(|(at, value)| (*at + DAY, *value)).collect(),
         marks: points.iter().copied().filter(|(at, _)| unusual(*at)).collect(),
+        spans: Vec::new(),
     };
     let chart = Chart {
         title: format!("{} of {}", metric_name(&first.metric), lead.host),

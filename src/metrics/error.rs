@@ -77,3 +77,10 @@ pub enum MetricsError {
     #[error("the metrics source is not configured correctly: {0}")]
     Config(String),
 }
+
+impl MetricsError {
+    /// Whether the source did not answer, or with nothing of use: later it may.
+    pub fn is_outage(&self) -> bool {
+        !matches!(self, Self::Rejected { .. } | Self::Config(_))
+    }
+}

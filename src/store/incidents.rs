@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
-    Result, Store, WriteTx, millis,
+    Result, Store, WriteTx, millis, moment,
     words::{bounded, from_hex, from_json, key, to_hex, to_json},
 };
 use crate::anomaly::incident::{Incident, IncidentState, Member, REOPEN_WITHIN};
 
-pub use feedback::Votes;
+pub use silences::Ended;
 
 /// Anomalies written with one statement.
 const ROWS: usize = 100;
@@ -42,6 +42,8 @@ pub enum Wanted {
     Latest(Option<IncidentState>, u32),
     /// The one with this number.
     Numbered(u32),
+    /// What was seen since.
+    Since(DateTime<Utc>),
 }
 
 impl Store {
@@ -131,12 +133,12 @@ impl Store {
             .await?;
         sqlx::query(
             "INSERT INTO incidents (number, fingerprint, family, environment, state, severity, \
-             started_at, last_seen, resolved_at, body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             started_at, last_seen, resolved_at, answered_at, body) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (number) DO UPDATE SET state = excluded.state, \
              severity = excluded.severity, started_at = excluded.started_at, \
              last_seen = excluded.last_seen, resolved_at = excluded.resolved_at, \
-             body = excluded.body",
+             answered_at = excluded.answered_at, body = excluded.body",
         )
         .bind(i64::from(incident.number))
         .bind(&*incident.fingerprint)
@@ -147,6 +149,7 @@ impl Store {
         .bind(millis(incident.started))
         .bind(millis(incident.last_seen))
         .bind(incident.resolved_at.map(millis))
+        .bind(incident.answer.as_ref().map(|answer| millis(answer.signature.at)))
         .bind(to_json(&incident)?)
         .execute(&mut **tx)
         .await?;
@@ -156,6 +159,14 @@ impl Store {
             self.save_members(tx, incident.number, members).await?;
         }
         Ok(())
+    }
+
+    /// When somebody last said whether an incident is the new normal, or took it back.
+    pub async fn last_answer(&self) -> Result<Option<DateTime<Utc>>> {
+        let row = sqlx::query("SELECT MAX(answered_at) AS at FROM incidents WHERE answered_at > 0")
+            .fetch_one(&self.inner.pool)
+            .await?;
+        row.try_get::<Option<i64>, _>("at")?.map(moment).transpose()
     }
 
     /// Keeps the picture of an incident, in the caller's transaction.
@@ -221,10 +232,11 @@ async fn read(tx: &mut AnyConnection, wanted: Wanted, now: DateTime<Utc>) -> Res
         Wanted::Latest(None, _) => "$1 = $1",
         Wanted::Latest(Some(_), _) => "state = $1",
         Wanted::Numbered(_) => "number = $1",
+        Wanted::Since(_) => "last_seen >= $1",
     };
     let most = match wanted {
         Wanted::Latest(_, most) => i64::from(most),
-        Wanted::Known | Wanted::Numbered(_) => 10_000,
+        Wanted::Known | Wanted::Numbered(_) | Wanted::Since(_) => 10_000,
     };
     let with = |table: &str| {
         format!("SELECT number FROM {table} WHERE {condition} ORDER BY number DESC LIMIT $2")
@@ -242,6 +254,7 @@ async fn read(tx: &mut AnyConnection, wanted: Wanted, now: DateTime<Utc>) -> Res
             Wanted::Latest(None, _) => query.bind(0_i64),
             Wanted::Latest(Some(state), _) => query.bind(state.as_str()),
             Wanted::Numbered(number) => query.bind(i64::from(number)),
+            Wanted::Since(since) => query.bind(millis(since)),
         };
         found.push(query.bind(most).fetch_all(&mut *tx).await?);
     }

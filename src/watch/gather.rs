@@ -1,17 +1,20 @@
 //! From signals of the metrics source to rows that a detector reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::DetectionConfig;
 use crate::{
-    anomaly::{Detector, History, Observation, Schema},
-    metrics::{Metrics, MetricsError, Series, Signal, Stat},
+    anomaly::{Detector, History, Observation, Schema, incident::LeftOut},
+    metrics::{Metrics, MetricsError, Series, Signal, Stat, Window},
 };
 
 /// What is watched: all signals that can be unusual. Time since boot only grows.
-const SIGNALS: [Signal; 8] = [
+pub(crate) const SIGNALS: [Signal; 8] = [
     Signal::Cpu,
     Signal::Memory,
     Signal::Swap,
@@ -21,6 +24,19 @@ const SIGNALS: [Signal; 8] = [
     Signal::NetworkOut,
     Signal::Load,
 ];
+/// How far outside its normal range a signal must be to matter to people, in its own unit.
+fn worth(metric: &str) -> f32 {
+    let signal = SIGNALS.iter().find(|signal| is_of(metric, **signal));
+    match signal {
+        Some(Signal::Cpu) => 5.0,
+        Some(Signal::Memory | Signal::Swap) => 2.0,
+        Some(Signal::Load) => 0.5,
+        Some(Signal::DiskIo) => 500e3,
+        Some(Signal::NetworkIn | Signal::NetworkOut) => 100e3,
+        Some(Signal::Disk | Signal::Uptime) | None => 1.0,
+    }
+}
+
 /// Parts, such as mount points, of one signal that are watched: a runaway label is not learned.
 const MOST_METRICS: usize = 64;
 
@@ -31,9 +47,9 @@ pub(super) struct Moment {
 }
 
 /// What was measured over time.
-pub(super) struct Past {
-    pub(super) schema: Schema,
-    pub(super) histories: BTreeMap<String, History>,
+pub(crate) struct Past {
+    pub(crate) schema: Schema,
+    pub(crate) histories: BTreeMap<String, History>,
 }
 
 /// What is measured now, with the metrics that the detector knows, or with all there are.
@@ -70,33 +86,81 @@ pub(super) async fn now(
     Ok(Moment { schema, observations })
 }
 
-/// What was measured before now, at the distance of the looks. Hosts with less than is needed to
-/// learn are left out.
+/// What there is to learn from before now, at the distance of the looks. What people said is no lesson is
+/// left out, and so are hosts with less than is needed to learn.
 pub(super) async fn past(
     metrics: &Metrics,
     config: &DetectionConfig,
+    left_out: &BTreeMap<String, LeftOut>,
     now: DateTime<Utc>,
 ) -> Result<Past, MetricsError> {
-    let step = TimeDelta::from_std(config.every.duration()).unwrap_or(TimeDelta::minutes(1));
+    let every = config.every.duration();
+    let mut past = read(metrics, &config.history, every, now, |_| ()).await?;
+    let enough = TimeDelta::from_std(config.learn.duration()).unwrap_or(TimeDelta::days(1));
+    for (host, left_out) in left_out {
+        if let Some(history) = past.histories.get_mut(host) {
+            *history = left_out.of(std::mem::take(history), enough);
+        }
+    }
+    past.take_short(&config.learn);
+    Ok(past)
+}
+
+/// What was measured over a window that ends now, at this distance. `progress` is told how many of
+/// [`SIGNALS`] were read.
+pub(crate) async fn read(
+    metrics: &Metrics,
+    window: &Window,
+    every: Duration,
+    now: DateTime<Utc>,
+    mut progress: impl FnMut(usize) + Send,
+) -> Result<Past, MetricsError> {
+    let step = TimeDelta::from_std(every).unwrap_or(TimeDelta::minutes(1));
     let mut by_host: BTreeMap<String, BTreeMap<String, Series>> = BTreeMap::new();
-    for signal in SIGNALS {
-        for series in metrics.history(signal, &config.history, config.every.duration(), now).await?
-        {
+    for (place, signal) in SIGNALS.into_iter().enumerate() {
+        for series in metrics.history(signal, window, every, now).await? {
             let metric = name(signal, series.part.as_deref());
             by_host.entry(series.host.clone()).or_default().insert(metric, series);
         }
+        progress(place + 1);
     }
     let schema = schema(by_host.values().flat_map(|metrics| metrics.keys().cloned()));
-    let enough = TimeDelta::from_std(config.learn.duration()).unwrap_or(TimeDelta::days(1));
-    let histories = by_host
-        .into_iter()
-        .map(|(host, series)| (host, rows(&schema, &series, step)))
-        .filter(|(_, history)| {
-            let span = history.times.last().zip(history.times.first());
-            span.is_some_and(|(last, first)| last - first >= enough.num_milliseconds())
-        })
-        .collect();
+    let histories =
+        by_host.into_iter().map(|(host, series)| (host, rows(&schema, &series, step))).collect();
     Ok(Past { schema, histories })
+}
+
+impl Past {
+    /// Takes out the hosts with less of a past than this; gives how long it is, in seconds.
+    pub(crate) fn take_short(&mut self, least: &Window) -> BTreeMap<String, u64> {
+        let length = |history: &History| {
+            let span = history.times.last().zip(history.times.first());
+            span.map_or(0, |(last, first)| (last - first).unsigned_abs() / 1000)
+        };
+        let is_short = |_: &String, history: &mut History| length(history) < least.seconds();
+        let short = self.histories.extract_if(.., is_short);
+        short.map(|(host, history)| (host, length(&history))).collect()
+    }
+
+    /// Takes out what was measured before this moment, in milliseconds since 1970.
+    pub(crate) fn take_before(&mut self, at: i64) -> Self {
+        let metrics = self.schema.metrics().len();
+        let mut before = BTreeMap::new();
+        for (host, history) in &mut self.histories {
+            let count = history.times.partition_point(|time| *time < at);
+            let times = history.times.drain(..count).collect();
+            let rows = history.rows.drain(..count * metrics).collect();
+            before.insert(host.clone(), History { times, rows });
+        }
+        self.histories.retain(|_, history| !history.times.is_empty());
+        Self { schema: self.schema.clone(), histories: before }
+    }
+
+    /// The first and the last moment of all, in milliseconds since 1970; `None` when there is none.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        let times = || self.histories.values().flat_map(|history| &history.times).copied();
+        times().min().zip(times().max())
+    }
 }
 
 fn name(signal: Signal, part: Option<&str>) -> String {
@@ -108,17 +172,17 @@ fn name(signal: Signal, part: Option<&str>) -> String {
 
 /// The metrics, in the order of the signals, then of their parts.
 fn schema(metrics: impl Iterator<Item = String>) -> Schema {
-    let order = |metric: &String| {
-        SIGNALS.iter().position(|signal| {
-            metric
-                .strip_prefix(signal.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        })
-    };
+    let order = |metric: &String| SIGNALS.iter().position(|signal| is_of(metric, *signal));
     let mut metrics: Vec<String> = metrics.collect::<BTreeSet<_>>().into_iter().collect();
     metrics.sort_by_key(|metric| (order(metric), metric.clone()));
     metrics.truncate(MOST_METRICS);
-    Schema::new(metrics)
+    Schema::with_worth(metrics, worth)
+}
+
+fn is_of(metric: &str, signal: Signal) -> bool {
+    metric
+        .strip_prefix(signal.as_str())
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// One row for each step in which anything was measured.
@@ -167,5 +231,28 @@ mod tests {
         assert_eq!(history.rows.len(), 4);
         assert!(history.rows[1].is_nan());
         assert_eq!(history.rows[2..], [2.0, 7.0]);
+    }
+
+    #[test]
+    fn a_past_is_cut_at_a_moment_and_the_short_ones_are_taken_out() {
+        let history = |times: &[i64]| History {
+            times: times.to_vec(),
+            rows: times.iter().flat_map(|at| [*at as f32, 0.0]).collect(),
+        };
+        let mut past = Past {
+            schema: Schema::new(vec!["cpu".into(), "load".into()]),
+            histories: BTreeMap::from([
+                ("new".to_owned(), history(&[120_000])),
+                ("old".to_owned(), history(&[0, 60_000, 120_000])),
+            ]),
+        };
+        let mut before = past.take_before(120_000);
+        assert_eq!(past.span(), Some((120_000, 120_000)));
+        assert_eq!(past.histories["old"].rows, [120_000.0, 0.0]);
+        assert_eq!(before.span(), Some((0, 60_000)));
+        assert_eq!(before.histories["old"].rows.len(), 4);
+        let short = before.take_short(&Window::from_seconds(60));
+        assert_eq!(short, BTreeMap::from([("new".to_owned(), 0)]));
+        assert_eq!(before.histories.len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{
     scripted::{Script, Scripted},
 };
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["serve"],
     &["chat"],
@@ -27,6 +27,9 @@ const COMMANDS: [&[&str]; 20] = [
     &["audit", "export"],
     &["evaluate"],
     &["simulate"],
+    &["train"],
+    &["detect"],
+    &["backtest"],
     &["doctor"],
     &["completions"],
 ];

@@ -1,6 +1,7 @@
 //! Incidents: found, told once, worked on, over.
 
 mod cut;
+mod time;
 
 use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Platform};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -41,6 +42,7 @@ pub fn hot(host: &str, start: DateTime<Utc>) -> Anomaly {
         end: None,
         score: 6.0,
         once_in_days: Some(40.0),
+        learned_days: None,
         metrics: vec![Deviation {
             metric: "cpu".to_owned(),
             value: 97.0,
@@ -48,6 +50,7 @@ pub fn hot(host: &str, start: DateTime<Utc>) -> Anomaly {
             expected_high: 35.0,
             direction: Direction::Up,
             sigmas: 9.0,
+            full_at: None,
         }],
     }
 }

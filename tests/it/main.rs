@@ -12,6 +12,7 @@
 mod access;
 mod architecture;
 mod ask;
+mod backtest;
 mod bad_input;
 mod cli;
 mod conversation;

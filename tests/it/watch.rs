@@ -1,8 +1,17 @@
 //! The bot watches a real Prometheus, and tells once.
 
 use chrono::TimeDelta;
-use smartcloudops::{incidents::Incidents, store::Wanted, watch::Watch};
+use smartcloudops::{
+    anomaly::{
+        incident::{Normality, Signature},
+        model,
+    },
+    incidents::{Incidents, Work},
+    store::{Actor, Wanted},
+    watch::Watch,
+};
 
+use crate::incidents::hot;
 use crate::support::{
     database::{Database, on_sqlite},
     peers,
@@ -21,7 +30,7 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
         clock.advance(begin - clock.now());
         let room = Room::configured(database, &server, SETTINGS).await;
         let incidents = Incidents::new(room.app.clone(), room.outbox.serves());
-        let mut watch = Watch::new(room.app.clone(), incidents);
+        let mut watch = Watch::new(room.app.clone(), incidents.clone());
         watch.look().await.unwrap();
         assert_eq!(watch.learned(), 0, "nothing is known before the past was read");
         watch.has_learned().await;
@@ -44,6 +53,25 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
         assert_eq!(about.len(), 1, "{told:?}");
         // A quiet fleet is not made loud.
         assert!(told.len() <= 3, "{told:?}");
+        // Something else goes on, and somebody says that it is normal: that is learned at once.
+        let start = clock.now();
+        let strange = hot("web-1", start);
+        let number = incidents.observe(&[strange], start).await.unwrap()[0].number;
+        let by = Signature { by: "Ana".to_owned(), at: clock.now() };
+        let accept = Work::Answer(Some(Normality::Accepted));
+        incidents.work(number, &accept, &Actor::System, &by).await.unwrap().unwrap();
+        let written = || {
+            let file = room.app.config.model_file().unwrap();
+            model::load_newest(&file, None).unwrap().model.header.written
+        };
+        assert!(written() < start.timestamp_millis());
+        clock.advance(TimeDelta::minutes(1));
+        for _ in 0..2 {
+            watch.look().await.unwrap();
+            watch.has_learned().await;
+            assert_eq!(written(), start.timestamp_millis() + 60_000, "once");
+        }
+        assert_eq!(watch.learned(), 20, "a minute is too short to forget what was before");
         room.app.store.close().await;
     };
     Box::pin(on_sqlite(story)).await;

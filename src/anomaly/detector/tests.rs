@@ -201,3 +201,145 @@ fn hosts_that_come_and_go_disturb_nobody() {
     assert!(look(&mut detector, &[], 1).is_empty());
     assert_eq!(look(&mut detector, &["web-2", "web-1"], 2).len(), 2);
 }
+
+/// What matters to people of [`schema`].
+fn with_worth() -> Schema {
+    Schema::with_worth(schema().metrics().to_vec(), |metric| match metric {
+        "cpu" => 5.0,
+        "memory" => 2.0,
+        "network" => 1e5,
+        _ => 1.0,
+    })
+}
+
+#[test]
+fn what_is_odd_and_too_small_to_matter_is_not_told() {
+    let fault = |host: i64, minute: i64, values: &mut Vec<f64>| {
+        if host == 1 && (100..160).contains(&minute) {
+            values[4] += 0.4;
+        }
+    };
+    let told = watch(&mut trained(), 0..200, fault);
+    assert!(alarms(&told, "web-1") > 0, "0.4 % of a disk that never moved is odd");
+    let mut detector = trained();
+    detector.schema = with_worth();
+    assert_eq!(alarms(&watch(&mut detector, 0..200, fault), "web-1"), 0);
+    let larger = |host: i64, minute: i64, values: &mut Vec<f64>| {
+        fault(host, minute, values);
+        if host == 1 && minute >= 120 {
+            values[4] += 4.0;
+        }
+    };
+    let told = watch(&mut detector, 200..400, larger);
+    let anomaly = told.iter().find_map(|verdict| verdict.anomaly.as_ref()).expect("it matters");
+    assert_eq!(anomaly.metrics[0].metric, "disk");
+}
+
+#[test]
+fn ten_minutes_are_enough_to_see_a_processor_burn() {
+    let quiet = |second: i64| {
+        let mut values = normal(0, second / 5);
+        values[0] = 3.0 + noise(0, second, 1);
+        values[1] = 0.2 + 0.05 * noise(0, second, 2);
+        values[3] = 5e3 + 1e3 * noise(0, second, 3);
+        values
+    };
+    let seconds = (0..600).step_by(5);
+    let history = History {
+        times: seconds.clone().map(|second| second * 1000).collect(),
+        rows: seconds.flat_map(quiet).map(|value| value as f32).collect(),
+    };
+    let histories = BTreeMap::from([("here".to_owned(), history)]);
+    let mut detector = Detector::train(with_worth(), &histories, Settings::default());
+    let mut look = |second: i64, burning: bool| {
+        let mut values = quiet(second);
+        values[0] += if burning { 50.0 } else { 0.0 };
+        let seen = Observation { host: "here".to_owned(), at: second * 1000, values };
+        detector.look(&[seen]).remove(0)
+    };
+    assert!((600..900).step_by(5).all(|second| !look(second, false).alarm));
+    let told: Vec<Verdict> = (900..1020).step_by(5).map(|second| look(second, true)).collect();
+    let first = told.iter().find(|verdict| verdict.alarm).expect("it is told");
+    assert!(first.at <= 930_000, "{}", first.at);
+    let anomaly = first.anomaly.as_ref().unwrap();
+    assert_eq!(anomaly.metrics[0].metric, "cpu");
+    assert!(anomaly.learned_days.is_some_and(|days| days < 0.01));
+    // And is over within minutes.
+    let after: Vec<Verdict> = (1020..1400).step_by(5).map(|second| look(second, false)).collect();
+    let over = after.iter().find(|verdict| !verdict.alarm).expect("it ends");
+    assert!(over.at < 1_200_000, "{}", over.at);
+}
+
+#[test]
+fn what_goes_on_while_it_learns_anew_stays_one_anomaly() {
+    let fault = |host: i64, minute: i64, values: &mut Vec<f64>| {
+        if host == 1 && minute >= 10 {
+            values[0] += 45.0;
+        }
+    };
+    let mut before = trained();
+    let told = watch(&mut before, 0..30, fault);
+    let first = told.iter().find_map(|verdict| verdict.anomaly.clone()).unwrap();
+    let mut after = trained();
+    assert!(after.take_over(before, DateTime::UNIX_EPOCH).is_empty());
+    let told = watch(&mut after, 30..40, fault);
+    let still = told.iter().find_map(|verdict| verdict.anomaly.clone()).unwrap();
+    assert_eq!((first.start, still.end), (still.start, None));
+    // A fleet without the host ends what was told of it.
+    let mut others = trained();
+    others.hosts.remove(1);
+    let now = DateTime::from_timestamp_millis(DAYS * 1440 * MINUTE).unwrap();
+    let over = others.take_over(after, now);
+    assert_eq!(over.len(), 1);
+    assert_eq!((&*over[0].host, over[0].end), ("web-1", Some(now)));
+}
+
+#[test]
+fn a_new_host_is_judged_by_its_role() {
+    let mut detector = trained();
+    let histories: BTreeMap<String, History> = (0..3)
+        .map(|host| {
+            let minutes = 0..DAYS * 1440;
+            let rows = minutes.clone().flat_map(|minute| normal(host, minute));
+            let history = History {
+                times: minutes.map(|minute| minute * MINUTE).collect(),
+                rows: rows.map(|value| value as f32).collect(),
+            };
+            (format!("web-{host}"), history)
+        })
+        .collect();
+    let roles = histories.keys().map(|host| (host.clone(), "web".to_owned())).collect();
+    detector.learn_roles(&histories, &roles);
+    detector.welcome("web-9", "web");
+    detector.welcome("web-9", "web");
+    detector.welcome("db-1", "db");
+    let mut alarmed = Vec::new();
+    for minute in 0..300 {
+        let at = (DAYS * 1440 + minute) * MINUTE;
+        let mut values = normal(9, DAYS * 1440 + minute);
+        if minute >= 250 {
+            values[0] += 50.0;
+        }
+        let seen = |host: &str| Observation { host: host.to_owned(), at, values: values.clone() };
+        let verdicts = detector.look(&[seen("web-9"), seen("db-1")]);
+        assert_eq!(verdicts.len(), 1);
+        if verdicts[0].alarm {
+            alarmed.push(minute);
+        }
+    }
+    assert!((250..260).contains(&alarmed[0]), "{alarmed:?}");
+}
+
+#[test]
+fn an_environment_may_have_a_budget_of_its_own() {
+    let fault = |_: i64, minute: i64, values: &mut Vec<f64>| {
+        if minute >= 100 {
+            values[2] += 2.5;
+        }
+    };
+    let mut detector = trained();
+    detector.allow(|host| (host == "web-1").then_some(1e-4));
+    let verdicts = watch(&mut detector, 0..130, fault);
+    let told = |host: &str| verdicts.iter().any(|it| it.host == host && it.alarm);
+    assert!(told("web-0") && !told("web-1"), "{:?}", verdicts.last());
+}

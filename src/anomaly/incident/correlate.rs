@@ -217,6 +217,11 @@ fn home(
             notes: Vec::new(),
             reopened: 0,
             announced: false,
+            resolved_by: None,
+            last_told: None,
+            reminders: 0,
+            asked: false,
+            answer: None,
             members: Vec::new(),
         },
         kind: Some(ChangeKind::Opened),
@@ -285,6 +290,7 @@ impl Draft {
     fn reopen(&mut self) {
         self.incident.state = IncidentState::Open;
         self.incident.resolved_at = None;
+        self.incident.resolved_by = None;
         self.incident.acknowledged = None;
         self.incident.reopened += 1;
         self.becomes(ChangeKind::Reopened);

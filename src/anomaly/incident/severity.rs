@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Member, metric_base};
-use crate::anomaly::{Deviation, Direction};
+use crate::anomaly::{Anomaly, Deviation, Direction};
 
 /// The metric that is 0 while a host cannot be reached.
 const UP: &str = "up";
@@ -62,9 +62,14 @@ pub(super) fn severity(members: &[Member], wide: bool) -> Severity {
     let by_spread = if wide { by_score.worse() } else { by_score };
     members
         .iter()
-        .flat_map(|member| &member.anomaly.metrics)
-        .filter_map(by_rule)
-        .fold(by_spread, Severity::max)
+        .filter_map(|member| broken(&member.anomaly))
+        .fold(by_spread, |worst, (severity, _)| worst.max(severity))
+}
+
+/// The worst hard rule that an anomaly breaks, and by what.
+pub(super) fn broken(anomaly: &Anomaly) -> Option<(Severity, &Deviation)> {
+    let broken = anomaly.metrics.iter().filter_map(|it| Some((by_rule(it)?, it)));
+    broken.rev().max_by_key(|(severity, _)| *severity)
 }
 
 fn by_rule(deviation: &Deviation) -> Option<Severity> {
@@ -73,6 +78,7 @@ fn by_rule(deviation: &Deviation) -> Option<Severity> {
             Some(Severity::Critical)
         }
         "disk" if deviation.value > DISK_FULL => Some(Severity::High),
+        "disk" if deviation.full_at.is_some() => Some(Severity::Medium),
         _ => None,
     }
 }

@@ -28,9 +28,23 @@ pub struct Silence {
 impl Silence {
     /// Whether this anomaly of this incident is not to be heard.
     pub fn covers(&self, incident: u32, anomaly: &Anomaly, now: DateTime<Utc>) -> bool {
+        now < self.until && self.names(incident, anomaly)
+    }
+
+    /// Whether this anomaly of this incident came while it was not to be heard.
+    pub fn held_back(&self, incident: u32, anomaly: &Anomaly) -> bool {
+        (self.at..self.until).contains(&anomaly.start) && self.names(incident, anomaly)
+    }
+
+    /// Whether another one is about the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.incident, &self.host, &self.metric) == (other.incident, &other.host, &other.metric)
+    }
+
+    /// Whether it is about this anomaly, whatever the time.
+    pub fn names(&self, incident: u32, anomaly: &Anomaly) -> bool {
         let metric = anomaly.metrics.first().map_or("", |first| &first.metric);
-        now < self.until
-            && self.incident.is_none_or(|number| number == incident)
+        self.incident.is_none_or(|number| number == incident)
             && self.host.as_ref().is_none_or(|host| *host == anomaly.host)
             && self
                 .metric
@@ -47,13 +61,9 @@ impl Incident {
         silences: &[Silence],
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let going_on = self.members.iter().any(|it| it.anomaly.end.is_none());
-        self.members
-            .iter()
-            .filter(|it| !going_on || it.anomaly.end.is_none())
-            .map(|member| {
-                let covering =
-                    silences.iter().filter(|it| it.covers(self.number, &member.anomaly, now));
+        self.current()
+            .map(|anomaly| {
+                let covering = silences.iter().filter(|it| it.covers(self.number, anomaly, now));
                 covering.map(|silence| silence.until).max()
             })
             // `None` sorts before every moment: one that is not silenced speaks for all.

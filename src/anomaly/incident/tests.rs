@@ -16,6 +16,7 @@ fn up(metric: &str, sigmas: f64) -> Deviation {
         expected_high: 30.0,
         direction: Direction::Up,
         sigmas,
+        full_at: None,
     }
 }
 
@@ -27,6 +28,7 @@ fn anomaly(host: &str, start: i64, end: Option<i64>, metrics: &[&str]) -> Anomal
         end: end.map(at),
         score: 4.0,
         once_in_days: Some(40.0),
+        learned_days: None,
         metrics,
     }
 }
@@ -267,6 +269,7 @@ fn any_anomaly() -> impl Strategy<Value = Anomaly> {
             end: lasted.map(|it| at(start + it)),
             score,
             once_in_days: Some(10.0),
+            learned_days: None,
             metrics,
         })
 }

@@ -103,7 +103,7 @@ impl Conditional {
 
     /// How far to believe it: a model whose residuals have heavy tails is no good model here.
     pub(crate) fn credit(&self) -> f32 {
-        (7.5 / self.surprises.heaviness.max(1e-3)).powi(4).min(1.0)
+        (7.5 / self.surprises.heaviness.max(1e-3)).powi(12).min(1.0)
     }
 }
 

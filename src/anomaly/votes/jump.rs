@@ -13,6 +13,8 @@ use crate::anomaly::{
 const RECENT: f64 = 3.0;
 /// No metric jumps farther than this many spreads.
 const FARTHEST: f32 = 30.0;
+/// Parts of a day whose jumps are compared: what runs by the clock jumps at the same half hour.
+const PARTS: usize = 48;
 /// Metrics that count in the loud half of the vote.
 const LOUDEST: usize = 4;
 /// Observations until half of the vote has faded.
@@ -32,27 +34,18 @@ impl Jump {
         let metrics = past.metrics;
         let average = Average::new(metrics, pace.minutes(RECENT).max(1.0));
         let mut recent = average.clone();
-        let mut jumps = past.robust.to_vec();
-        for row in jumps.chunks_exact_mut(metrics) {
-            let now = row.to_vec();
-            for (value, recent) in row.iter_mut().zip(&recent.values) {
-                *value = if recent.is_finite() { *value - recent } else { 0.0 };
-            }
-            recent.learn(&now);
+        let mut jumps = Vec::with_capacity(past.standard.len());
+        for index in 0..past.len() {
+            jumps.extend(jumps_from(&mut recent, &past.moment(index)));
         }
-        let spread = Spread::new(&mean_distances(&jumps[past.skip * metrics..], metrics), pace);
+        let spread =
+            Spread::new(&mean_distances(&jumps[past.skip * metrics..], metrics), PARTS, pace);
         Self { recent: average, spread, all: Smooth::default(), loudest: Smooth::default() }
     }
 
     /// The mean jump of all metrics and of the loudest.
     pub(crate) fn judge(&mut self, moment: &Moment) -> [f32; 2] {
-        let mut jumps: Vec<f32> = moment
-            .robust
-            .iter()
-            .zip(&self.recent.values)
-            .map(|(value, recent)| if recent.is_finite() { value - recent } else { 0.0 })
-            .collect();
-        self.recent.learn(moment.robust);
+        let mut jumps = jumps_from(&mut self.recent, moment);
         self.spread.scale(moment.at, &mut jumps);
         for jump in &mut jumps {
             *jump = jump.min(FARTHEST);
@@ -66,4 +59,15 @@ impl Jump {
     pub(crate) fn forget(&mut self) {
         self.recent.values.fill(f32::NAN);
     }
+}
+
+/// How far each metric is from its last minutes, which then include it. What is missing does not jump.
+fn jumps_from(recent: &mut Average, moment: &Moment) -> Vec<f32> {
+    let present = moment.standard.iter().zip(moment.raw);
+    let row: Vec<f32> =
+        present.map(|(value, raw)| if raw.is_finite() { *value } else { f32::NAN }).collect();
+    let jumps = row.iter().zip(&recent.values).map(|(value, recent)| value - recent);
+    let jumps = jumps.map(|jump| if jump.is_finite() { jump } else { 0.0 }).collect();
+    recent.learn(&row);
+    jumps
 }

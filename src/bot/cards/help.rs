@@ -23,13 +23,22 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
             "max load since this morning",
             "what's broken?",
             "anomalies last 3",
+            "shadow report",
         ],
     ),
     (Permission::RawQuery, "Ask in PromQL", &["query sum by (job) (up{job=\"node\"})"]),
     (
         Permission::ManageIncidents,
         "Work on incidents",
-        &["ack 12", "silence web-1 cpu 2h", "resolve 12 restarted nginx", "false alarm 12"],
+        &[
+            "ack 12",
+            "unack 12",
+            "silence web-1 cpu 2h",
+            "resolve 12 restarted nginx",
+            "false alarm 12",
+            "accept 12",
+            "watch 12",
+        ],
     ),
     (Permission::ReadLogs, "Read logs", &["logs web-1 nginx 50 lines"]),
     (
@@ -98,6 +107,7 @@ pub fn not_understood(role: Role) -> Card {
 pub fn first_screen(
     version: &str,
     watching: &str,
+    telling: &str,
     store: &str,
     serving: &str,
     logs: &Path,
@@ -105,6 +115,7 @@ pub fn first_screen(
     Card::titled(format!("Smart CloudOps AI {version}"))
         .with(Block::Fields(vec![
             ("watching".to_owned(), watching.to_owned()),
+            ("telling".to_owned(), telling.to_owned()),
             ("stored in".to_owned(), store.to_owned()),
             ("logs in".to_owned(), logs.display().to_string()),
             ("serving".to_owned(), serving.to_owned()),

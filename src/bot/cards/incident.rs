@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use chat::{Block, Card, Image, Table, Tone};
+use chat::{Block, Card, Image, MAX_COMMAND_BYTES, Table, Tone};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::{
     anomaly::{
         Anomaly, Deviation, Direction,
-        incident::{ChangeKind, Incident, IncidentState, Severity, metric_base},
+        incident::{
+            ChangeKind, Incident, IncidentState, Member, Normality, Severity, Silence, metric_base,
+        },
     },
     format,
-    metrics::{Signal, Unit},
+    metrics::{Signal, Unit, Window},
     store::Earlier,
 };
 
@@ -45,7 +47,7 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
         .tone(tone(incident, around))
         .with(Block::Fields(facts(incident, around)));
     let card = match incident.lead().filter(|lead| !lead.metrics.is_empty()) {
-        Some(lead) => card.with(Block::Table(metrics(lead))),
+        Some(lead) => card.with(Block::Table(metrics(incident, lead))),
         None => card,
     };
     let mut card = card;
@@ -53,12 +55,12 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
         card =
             card.line(format!("{}: {}", short(&note.signature.by, WORD), short(&note.text, NOTE)));
     }
-    if let Some(png) = &around.picture {
-        let alt = incident.lead().and_then(|lead| Some((lead, lead.metrics.first()?)));
-        let alt = alt.map_or_else(String::new, |(lead, first)| {
-            let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
-            format!("{metric} of {host} over 6 hours, against what is normal and the day before")
-        });
+    // That a host is down is nothing to draw, and an earlier picture shows something else.
+    let drawn = incident.headline().filter(|(_, it)| signal(&it.metric).is_some());
+    if let (Some(png), Some((lead, first))) = (&around.picture, drawn) {
+        let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
+        let alt =
+            format!("{metric} of {host} over 6 hours, against what is normal and the day before");
         let name = format!("incident-{}.png", incident.number);
         card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }
@@ -70,29 +72,46 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
 pub fn title(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String {
     let number = format!("#{}", incident.number);
     let whose = whose(incident);
-    let what = incident
-        .lead()
-        .and_then(|lead| lead.metrics.first())
-        .map_or_else(|| format!("{whose}: something is unusual"), |first| symptom(first, &whose));
+    let what = incident.headline().map_or_else(
+        || format!("{whose}: something is unusual"),
+        |(_, first)| symptom(first, &whose, now),
+    );
+    // A broken rule is told from when it broke, whatever came before it.
+    let broken = incident.lead().filter(|_| !incident.broken_hosts().is_empty());
+    let started = broken.map_or(incident.started, |lead| lead.start);
     let moment = |at| format::moment(at, now, zone);
     match incident.resolved_at {
         Some(over) => {
-            format!("{number} over: {what}, {} to {}", moment(incident.started), moment(over))
+            format!("{number} over: {what}, {} to {}", moment(started), moment(over))
         }
         None if incident.reopened > 0 => {
-            format!("{number} is back: {what} since {}", moment(incident.started))
+            format!("{number} is back: {what} since {}", moment(started))
         }
-        None => format!("{number} {what} since {}", moment(incident.started)),
+        None => format!("{number} {what} since {}", moment(started)),
+    }
+}
+
+/// `CPU 97 % (normal 12–35 %)`.
+pub(crate) fn measured(deviation: &Deviation) -> String {
+    let name = metric_name(&deviation.metric);
+    let value = format::value(deviation.value, unit(&deviation.metric));
+    match deviation.direction {
+        Direction::Stuck => format!("{name} stuck at {value}"),
+        Direction::Up | Direction::Down => format!("{name} {value} (normal {})", normal(deviation)),
     }
 }
 
 /// `CPU 97 % on web-1 (normal 12–35 %)`.
-fn symptom(deviation: &Deviation, whose: &str) -> String {
+fn symptom(deviation: &Deviation, whose: &str, now: DateTime<Utc>) -> String {
     if deviation.metric == "up" && deviation.value < 0.5 {
         return format!("{whose} down");
     }
     let name = metric_name(&deviation.metric);
     let value = format::value(deviation.value, unit(&deviation.metric));
+    if let Some(full_at) = deviation.full_at {
+        let left = format::span(((full_at - now).num_minutes() * 60).max(60) as f64);
+        return format!("{name} {value} on {whose}, full in about {left}");
+    }
     match deviation.direction {
         Direction::Stuck => format!("{name} stuck at {value} on {whose}"),
         Direction::Up | Direction::Down => {
@@ -101,13 +120,21 @@ fn symptom(deviation: &Deviation, whose: &str) -> String {
     }
 }
 
-/// The suspect, and how many more.
+/// The host that leads, and how many more are as it is.
 fn whose(incident: &Incident) -> String {
-    let suspect = short(&incident.suspect, WORD);
-    match incident.hosts.len() {
-        0 | 1 => suspect,
-        hosts => format!("{suspect} and {} more", grouped(hosts - 1)),
+    let host = short(leading_host(incident), WORD);
+    let alike = match incident.broken_hosts().len() {
+        0 => incident.hosts.len(),
+        broken => broken,
+    };
+    match alike {
+        0 | 1 => host,
+        hosts => format!("{host} and {} more", grouped(hosts - 1)),
     }
+}
+
+fn leading_host(incident: &Incident) -> &str {
+    incident.lead().map_or(&*incident.suspect, |lead| &*lead.host)
 }
 
 /// `CPU`, or `Disk /data`.
@@ -164,10 +191,18 @@ fn facts(incident: &Incident, around: &Around) -> Vec<(String, String)> {
     ];
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(lead) = incident.lead() {
-        fact("how unusual", once_in(lead.once_in_days));
+        fact("how unusual", rarity(lead));
     }
     if incident.hosts.len() > 1 {
         fact("suspect", format!("{}: it began there", short(&incident.suspect, WORD)));
+    }
+    if let Some((answer, by)) = incident.answered() {
+        let who = short(&by.by, WORD);
+        let said = match answer {
+            Normality::Accepted => format!("{who} accepted it"),
+            Normality::Watched => format!("{who} keeps watching: it is not learned as normal"),
+        };
+        fact("new normal", said);
     }
     let Earlier { times, fixed_by } = &around.earlier;
     if *times > 0 {
@@ -226,8 +261,15 @@ fn grouped(number: usize) -> String {
     out
 }
 
-pub(super) fn once_in(days: Option<f64>) -> String {
-    let Some(days) = days else { return "wrong however often it happens".to_owned() };
+/// How rare something like it is.
+pub(crate) fn rarity(anomaly: &Anomaly) -> String {
+    let Some(days) = anomaly.once_in_days else {
+        return "wrong however often it happens".to_owned();
+    };
+    if let Some(days) = anomaly.learned_days {
+        let learned = format::span((days * 1440.0).round() * 60.0);
+        return format!("not seen in the {learned} learned so far");
+    }
     if !days.is_finite() || days >= 3650.0 {
         return "less than once in ten years".to_owned();
     }
@@ -237,7 +279,7 @@ pub(super) fn once_in(days: Option<f64>) -> String {
     }
 }
 
-fn metrics(lead: &Anomaly) -> Table {
+fn metrics(incident: &Incident, lead: &Anomaly) -> Table {
     let row = |it: &Deviation| {
         let sign = match it.direction {
             Direction::Up => "above",
@@ -251,8 +293,13 @@ fn metrics(lead: &Anomaly) -> Table {
             sign.to_owned(),
         ]
     };
+    let metric = match incident.hosts.len() {
+        0 | 1 => "metric".to_owned(),
+        _ => format!("metric of {}", short(&lead.host, WORD)),
+    };
+    let rest = ["was", "normal", ""].map(ToOwned::to_owned);
     Table {
-        header: ["metric", "was", "normal", ""].map(ToOwned::to_owned).to_vec(),
+        header: std::iter::once(metric).chain(rest).collect(),
         rows: lead.metrics.iter().map(row).collect(),
         more: 0,
     }
@@ -267,14 +314,108 @@ fn buttons(card: Card, incident: &Incident) -> Card {
         IncidentState::Resolved => card,
     };
     let card = if incident.is_live() {
+        let host = leading_host(incident);
         card.button("Silence 1 h", format!("silence incident {number} 1h"))
-            .button("Ask", format!("status {}", incident.suspect))
-            .button("Remediate", format!("reboot {} incident={number}", incident.suspect))
+            .button("Ask", format!("status {host}"))
+            .button("Remediate", format!("reboot {host} incident={number}"))
     } else {
         card
     };
-    card.button("Expected", format!("expected {number}"))
-        .button("False alarm", format!("false alarm {number}"))
+    // Asked and not answered: where there are no threads, this is the only place to answer.
+    let card = if incident.is_live() && incident.asked && incident.answered().is_none() {
+        answers(card, number)
+    } else {
+        card
+    };
+    let card = card
+        .button("Expected", format!("expected {number}"))
+        .button("False alarm", format!("false alarm {number}"));
+    match incident.state {
+        IncidentState::Acknowledged => card.button("Give back", format!("unack {number}")),
+        IncidentState::Open | IncidentState::Resolved => card,
+    }
+}
+
+fn answers(card: Card, number: u32) -> Card {
+    card.button("Accept as normal", format!("accept {number}"))
+        .button("Keep watching", format!("watch {number}"))
+}
+
+/// That nobody took it yet.
+pub fn reminder(incident: &Incident, now: DateTime<Utc>) -> Card {
+    let (severity, number) = (incident.severity.as_str(), incident.number);
+    Card::titled(format!(
+        "Nobody took #{number} yet: {} old, severity {severity}",
+        age(incident, now)
+    ))
+    .tone(Tone::Bad)
+    .button("Acknowledge", format!("ack {number}"))
+}
+
+/// Whether this is the new normal.
+pub fn is_it_normal(incident: &Incident, now: DateTime<Utc>) -> Card {
+    let number = incident.number;
+    let card = Card::titled(format!(
+        "#{number} has gone on for {}: is this the new normal?",
+        age(incident, now)
+    ));
+    answers(card, number).line(
+        "Accepted, what was before is forgotten. Watched, it is never learned as normal. Without an \
+         answer it becomes normal little by little.",
+    )
+}
+
+fn age(incident: &Incident, now: DateTime<Utc>) -> String {
+    // In whole minutes, as it is looked at.
+    format::span((incident.lasted(now).num_minutes().max(0) * 60) as f64)
+}
+
+/// Silences that were set together are over: what they held back, and how to go on.
+pub fn silence_is_over(over: &[Silence], held_back: &[(u32, Member)]) -> Card {
+    let held: Vec<u32> = held_back
+        .iter()
+        .filter(|(number, member)| over.iter().any(|it| it.held_back(*number, &member.anomaly)))
+        .map(|(number, _)| *number)
+        .collect();
+    let incidents: BTreeSet<u32> = held.iter().copied().collect();
+    let named: Vec<_> = incidents.iter().take(5).map(|number| format!("#{number}")).collect();
+    let what = match held.len() {
+        0 => "Nothing was held back".to_owned(),
+        1 => format!("1 anomaly was held back, in {}", named.join(", ")),
+        held => format!(
+            "{} anomalies were held back, in {}",
+            grouped(held),
+            and_more(&named, incidents.len())
+        ),
+    };
+    let card = Card::titled(format!("The silence is over: {}. {what}", silenced(over)));
+    let Some(first) = over.first() else { return card };
+    let hosts: Vec<_> = over.iter().filter_map(|it| it.host.as_deref()).collect();
+    let length = Window::from_seconds((first.until - first.at).num_seconds().unsigned_abs());
+    let incident = first.incident.map(|number| format!("incident {number}"));
+    let about = incident.into_iter().chain(hosts.into_iter().map(ToOwned::to_owned));
+    let words: Vec<_> = about.chain(first.metric.clone()).collect();
+    let again = format!("silence {} {length}", words.join(" "));
+    if again.len() > MAX_COMMAND_BYTES {
+        return card;
+    }
+    card.button(format!("Silence {length} more"), again)
+}
+
+/// What is silent, in words.
+pub(super) fn silenced(silences: &[Silence]) -> String {
+    let named: Vec<_> = silences
+        .iter()
+        .take(NAMED)
+        .map(|it| {
+            let incident = it.incident.map(|number| format!("#{number}"));
+            let parts = [incident, it.host.clone(), it.metric.as_deref().map(metric_name)];
+            let parts: Vec<_> =
+                parts.into_iter().flatten().map(|part| short(&part, WORD)).collect();
+            if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
+        })
+        .collect();
+    and_more(&named, silences.len())
 }
 
 /// One line of an incident's history; `None` where nothing happened that is worth one.

@@ -1,15 +1,15 @@
 //! Answers about incidents and anomalies.
 
 use chat::{Block, Card, Table, Tone};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::incident::{metric_name, once_in, short, title};
+use super::incident::{metric_name, rarity, short, title};
 use crate::{
     access::{Refusal, RefusalKind},
-    anomaly::incident::{Incident, IncidentState, Member, Silence, Verdict},
+    anomaly::incident::{Feedback, Incident, IncidentState, Member, Normality, Silence, Votes},
     app::App,
     format,
-    store::Votes,
+    watch::Mode,
 };
 
 /// Rows of a list.
@@ -32,6 +32,14 @@ pub fn incidents(app: &App, state: Option<IncidentState>, found: &[&Incident]) -
             .tone(if one.is_live() { Tone::Warning } else { Tone::Neutral })
             .button("Details", format!("incident {}", one.number));
     }
+    Card::titled(format::count(found.len(), which))
+        .tone(if found.iter().any(|it| it.is_live()) { Tone::Warning } else { Tone::Neutral })
+        .with(Block::Table(table(app, found)))
+        .button("Details of the newest", format!("incident {}", found[0].number))
+}
+
+fn table(app: &App, found: &[&Incident]) -> Table {
+    let now = app.clock.now();
     let rows = found.iter().take(ROWS).map(|it| {
         vec![
             it.state.as_str().to_owned(),
@@ -39,14 +47,53 @@ pub fn incidents(app: &App, state: Option<IncidentState>, found: &[&Incident]) -
             short(&title(it, now, app.zone), 120),
         ]
     });
-    Card::titled(format::count(found.len(), which))
-        .tone(if found.iter().any(|it| it.is_live()) { Tone::Warning } else { Tone::Neutral })
-        .with(Block::Table(Table {
-            header: ["state", "severity", "what"].map(ToOwned::to_owned).to_vec(),
-            rows: rows.collect(),
-            more: found.len().saturating_sub(ROWS),
-        }))
-        .button("Details of the newest", format!("incident {}", found[0].number))
+    Table {
+        header: ["state", "severity", "what"].map(ToOwned::to_owned).to_vec(),
+        rows: rows.collect(),
+        more: found.len().saturating_sub(ROWS),
+    }
+}
+
+/// How often people are or would be told.
+pub struct Told {
+    /// Of what.
+    pub incidents: Vec<Incident>,
+    /// In which stretch of time, ending now.
+    pub length: TimeDelta,
+    /// On how many hosts.
+    pub hosts: usize,
+    /// Nobody was told: it was only looked.
+    pub shadow: bool,
+}
+
+/// `Would have alerted 3 times in 7 days (20 hosts; the budget allows 14)`.
+pub fn told(told: &Told, budget: f64) -> String {
+    let verb = if told.shadow { "Would have alerted" } else { "Alerted" };
+    let days = told.length.num_seconds() as f64 / 86_400.0;
+    let allowed = budget * told.hosts as f64 * days;
+    // Of few, the tenths matter.
+    let allowed = if allowed < 10.0 { format!("{allowed:.1}") } else { format!("{allowed:.0}") };
+    format!(
+        "{verb} {} in {} ({}; the budget allows {})",
+        format::count(told.incidents.len(), "time"),
+        format::span(told.length.num_seconds() as f64),
+        format::count(told.hosts, "host"),
+        allowed.trim_end_matches(".0")
+    )
+}
+
+/// The same, with what it was.
+pub fn shadow_report(app: &App, about: &Told) -> Card {
+    let card = Card::titled(told(about, app.config.detection.budget));
+    let card = match about.incidents.as_slice() {
+        [] => card.tone(Tone::Good),
+        found => card.with(Block::Table(table(app, &found.iter().collect::<Vec<_>>()))),
+    };
+    match app.config.detection.mode {
+        Mode::Off => card.note("I look for nothing now: `[detection] mode` is off."),
+        Mode::Shadow => card.note("Nobody was told: `[detection] mode` is shadow."),
+        Mode::Detect => card,
+    }
 }
 
 /// What was unusual, as a list or in a few words.
@@ -80,7 +127,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
                 short(&member.anomaly.host, 80),
                 what(member),
                 until(member),
-                once_in(member.anomaly.once_in_days)
+                rarity(&member.anomaly)
             ))
         });
     }
@@ -90,7 +137,7 @@ pub fn anomalies(app: &App, found: &[(u32, Member)], summary: bool, since: DateT
             short(&member.anomaly.host, 80),
             what(member),
             until(member),
-            once_in(member.anomaly.once_in_days),
+            rarity(&member.anomaly),
         ]
     });
     card.with(Block::Table(Table {
@@ -122,9 +169,50 @@ pub fn not_live(incident: &Incident) -> Refusal {
     let why = match (&incident.acknowledged, incident.state) {
         (_, IncidentState::Resolved) => "is over already".to_owned(),
         (Some(by), _) => format!("was taken by {} already", short(&by.by, 80)),
-        (None, _) => "is not open".to_owned(),
+        (None, _) => "is nobody's yet".to_owned(),
     };
     Refusal::new(RefusalKind::AlreadyDecided, format!("#{} {why}.", incident.number))
+}
+
+/// Whether it is the new normal is decided already, or is no question.
+pub fn not_to_answer(incident: &Incident) -> Refusal {
+    let number = incident.number;
+    let why = match incident.answered() {
+        Some((answer, by)) => format!(
+            "{} already said so of #{number}: {}. Say `undo accept {number}` to take it back.",
+            short(&by.by, 80),
+            match answer {
+                Normality::Accepted => "it is normal",
+                Normality::Watched => "it is not",
+            }
+        ),
+        None if !incident.is_live() => format!("#{number} is over already."),
+        None if !incident.broken_hosts().is_empty() => {
+            format!("#{number} is a broken rule, and that is never normal.")
+        }
+        None => format!("Nobody said yet whether #{number} is the new normal."),
+    };
+    Refusal::new(RefusalKind::AlreadyDecided, why)
+}
+
+/// Somebody said whether it is the new normal, or took it back.
+pub fn answered(incident: &Incident) -> Card {
+    let number = incident.number;
+    let undo = format!("undo accept {number}");
+    match incident.answered() {
+        Some((Normality::Accepted, _)) => Card::titled(format!("#{number} is the new normal"))
+            .tone(Tone::Good)
+            .line(
+                "It is resolved, and I learn again. What was before is left out as soon as there is \
+                 enough of the new to learn from.",
+            )
+            .button("Undo", undo),
+        Some((Normality::Watched, _)) => Card::titled(format!("I keep watching #{number}"))
+            .line("It is left out of what I learn, so it does not become normal.")
+            .button("Undo", undo),
+        None => Card::titled(format!("What was said of #{number} is taken back"))
+            .line("I learn again as if nobody had said it."),
+    }
 }
 
 /// Their hosts have no open incident, or several.
@@ -141,12 +229,14 @@ pub fn which_incident(found: &[u32]) -> Refusal {
     Refusal::new(RefusalKind::Usage, message)
 }
 
-/// Somebody took an incident, or closed it.
+/// Somebody took an incident, gave it back or closed it.
 pub fn worked_on(incident: &Incident) -> Card {
     let number = incident.number;
     match incident.state {
         IncidentState::Resolved => Card::titled(format!("#{number} is resolved")).tone(Tone::Good),
-        _ => Card::titled(format!("#{number} is yours"))
+        IncidentState::Open => Card::titled(format!("#{number} is nobody's now"))
+            .button("Acknowledge", format!("ack {number}")),
+        IncidentState::Acknowledged => Card::titled(format!("#{number} is yours"))
             .line(
                 "Everybody sees that you took it. Say `resolve` and what fixed it when it is over.",
             )
@@ -156,36 +246,26 @@ pub fn worked_on(incident: &Incident) -> Card {
 
 /// What is silent from now on.
 pub fn silenced(app: &App, silences: &[Silence]) -> Card {
-    let named: Vec<_> = silences
-        .iter()
-        .take(10)
-        .map(|it| {
-            let incident = it.incident.map(|number| format!("#{number}"));
-            let parts = [incident, it.host.clone(), it.metric.as_deref().map(metric_name)];
-            let parts: Vec<_> = parts.into_iter().flatten().map(|part| short(&part, 80)).collect();
-            if parts.is_empty() { "everything".to_owned() } else { parts.join(" ") }
-        })
-        .collect();
     let until = silences.first().map(|it| format::moment(it.until, app.clock.now(), app.zone));
     Card::titled(format!(
         "Silenced until {}: {}",
         until.unwrap_or_default(),
-        super::incident::and_more(&named, silences.len())
+        super::incident::silenced(silences)
     ))
     .line("What happens meanwhile is recorded: `anomalies` shows it.")
 }
 
 /// A vote was cast.
-pub fn feedback(incident: &Incident, verdict: Verdict, votes: Votes) -> Card {
+pub fn feedback(incident: &Incident, verdict: Feedback, votes: Votes) -> Card {
     let number = incident.number;
     let word = match verdict {
-        Verdict::Expected => "expected",
-        Verdict::FalseAlarm => "a false alarm",
-        Verdict::Useful => "useful",
+        Feedback::Expected => "expected",
+        Feedback::FalseAlarm => "a false alarm",
+        Feedback::Useful => "useful",
     };
     let effect = match verdict {
-        Verdict::Useful => "Good to know: I keep looking as I do.".to_owned(),
-        Verdict::Expected | Verdict::FalseAlarm => widened(incident, votes),
+        Feedback::Useful => "Good to know: I keep looking as I do.".to_owned(),
+        Feedback::Expected | Feedback::FalseAlarm => widened(incident, votes),
     };
     let Votes { expected, false_alarm, useful } = votes;
     Card::titled(format!("You think #{number} was {word}"))
@@ -196,8 +276,8 @@ pub fn feedback(incident: &Incident, verdict: Verdict, votes: Votes) -> Card {
 
 /// What a vote changes, in words.
 fn widened(incident: &Incident, votes: Votes) -> String {
-    let lead = incident.lead().filter(|lead| lead.once_in_days.is_some());
-    let Some((lead, first)) = lead.and_then(|lead| Some((lead, lead.metrics.first()?))) else {
+    let headline = incident.headline().filter(|(lead, _)| lead.once_in_days.is_some());
+    let Some((lead, first)) = headline else {
         return "A broken rule stays one: `silence` keeps me quiet about it for a while."
             .to_owned();
     };

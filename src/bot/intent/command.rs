@@ -69,7 +69,9 @@ pub(super) fn read(verb: Verb, mut request: Request<'_, '_>) -> Parsed {
         Verb::Revoke => request.access(false),
         Verb::Acknowledge => request.incident(Work::Acknowledge),
         Verb::Resolve => request.incident(Work::Resolve),
+        Verb::Unacknowledge => request.incident(Work::Unacknowledge),
         Verb::Feedback(verdict) => request.feedback(verdict),
+        Verb::NewNormal(answer) => request.new_normal(answer),
         Verb::Silence => request.silence(),
     }
 }
@@ -86,9 +88,9 @@ pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> 
         Verb::Add | Verb::Remove | Verb::Grant | Verb::Revoke => {
             (&[], &["role", "user", "environment"])
         }
-        Verb::Acknowledge | Verb::Resolve => (&WHERE, &["incident"]),
+        Verb::Acknowledge | Verb::Unacknowledge | Verb::Resolve => (&WHERE, &["incident"]),
         Verb::Silence => (&WHERE, &["incident", "metric", "window"]),
-        Verb::Feedback(_) => (&[], &["incident"]),
+        Verb::Feedback(_) | Verb::NewNormal(_) => (&[], &["incident"]),
     };
     let all: Vec<&str> = places.iter().chain(own).copied().collect();
     if let Some(key) = options.other_than(&all) {

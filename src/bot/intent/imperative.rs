@@ -4,7 +4,7 @@
 use chat::{Inbound, Origin};
 
 use super::{
-    Verdict, command, hosts,
+    Feedback, Normality, command, hosts,
     lexicon::Word,
     tokens::{Marks, Text, Token},
 };
@@ -38,12 +38,16 @@ pub(super) enum Verb {
     Revoke,
     /// Take an incident.
     Acknowledge,
+    /// Give an incident back.
+    Unacknowledge,
     /// Stop alerting.
     Silence,
     /// Close an incident.
     Resolve,
     /// Say what they think of an incident, or take it back.
-    Feedback(Option<Verdict>),
+    Feedback(Option<Feedback>),
+    /// Say whether an incident is the new normal, or take it back.
+    NewNormal(Option<Normality>),
 }
 
 /// Where a request begins.
@@ -76,16 +80,29 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
             Some(Word::Acked) => (Verb::Acknowledge, 1),
             Some(Word::Closed) => (Verb::Resolve, 1),
             _ if tokens.last()?.text == "done" => (Verb::Resolve, 1),
+            _ if tokens.last()?.text == "normal" => (Verb::NewNormal(Some(Normality::Accepted)), 1),
             _ => return None,
         },
         ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
             (Verb::Acknowledge, 2)
         }
-        ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Expected)), 1),
-        ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Verdict::Useful)), 1),
+        ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Expected)), 1),
+        ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Useful)), 1),
         ("false", "alarm") if names_incident(next(2)) => {
-            (Verb::Feedback(Some(Verdict::FalseAlarm)), 2)
+            (Verb::Feedback(Some(Feedback::FalseAlarm)), 2)
         }
+        ("accept", id) if names_incident(id) => (Verb::NewNormal(Some(Normality::Accepted)), 1),
+        ("watch", id) if names_incident(id) => (Verb::NewNormal(Some(Normality::Watched)), 1),
+        ("keep" | "continue", "watching") if names_incident(next(2)) => {
+            (Verb::NewNormal(Some(Normality::Watched)), 2)
+        }
+        ("undo", "accept" | "watch") if names_incident(next(2)) => (Verb::NewNormal(None), 2),
+        ("undo", "ack" | "acknowledge") => (Verb::Unacknowledge, 2),
+        ("give", "back") if names_incident(next(2)) => (Verb::Unacknowledge, 2),
+        ("give", id) if names_incident(id) && tokens.last()?.text == "back" => {
+            (Verb::Unacknowledge, 1)
+        }
+        ("release", id) if names_incident(id) => (Verb::Unacknowledge, 1),
         ("undo", "feedback" | "vote") => (Verb::Feedback(None), 2),
         ("undo", id) if id.is_empty() || names_incident(id) => (Verb::Feedback(None), 1),
         ("shut" | "power" | "turn", "down" | "off") => (Verb::Stop, 2),
@@ -133,8 +150,17 @@ fn remediation(rest: &[Token<'_>]) -> Option<(Verb, usize)> {
 
 /// The same, for a verb with one letter wrong, left out or doubled.
 pub(super) fn mistyped_opening(tokens: &[Token<'_>]) -> Option<Opening> {
-    const VERBS: [&str; 8] =
-        ["restart", "reboot", "approve", "reject", "revoke", "silence", "resolve", "acknowledge"];
+    const VERBS: [&str; 9] = [
+        "restart",
+        "reboot",
+        "approve",
+        "reject",
+        "revoke",
+        "silence",
+        "resolve",
+        "acknowledge",
+        "unacknowledge",
+    ];
     let (at, polite) = start(tokens);
     let token = tokens.get(at)?;
     // "restarts" and "approved" are words of their own,
@@ -174,6 +200,8 @@ fn is_strong(text: &str) -> bool {
             | "revoke"
             | "ack"
             | "acknowledge"
+            | "unack"
+            | "unacknowledge"
             | "silence"
             | "snooze"
             | "mute"
@@ -200,6 +228,7 @@ pub(super) fn verb(text: &str) -> Option<Verb> {
         "grant" | "give" | "make" => Verb::Grant,
         "revoke" => Verb::Revoke,
         "ack" | "acknowledge" => Verb::Acknowledge,
+        "unack" | "un-ack" | "unacknowledge" | "un-acknowledge" => Verb::Unacknowledge,
         "silence" | "snooze" | "mute" => Verb::Silence,
         "resolve" | "close" => Verb::Resolve,
         _ => return None,

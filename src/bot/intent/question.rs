@@ -47,6 +47,11 @@ pub(super) fn read<'a>(
             unknown(Vec::new())
         };
     }
+    if phrase::asks_what_was_told(tokens) {
+        let window = options.get("window").and_then(|setting| setting.value.parse().ok());
+        let window = window.or_else(|| times::take(tokens, now));
+        return found(Intent::ShadowReport { window });
+    }
     if let Some(intent) = phrase::phrase(tokens) {
         return found(intent);
     }

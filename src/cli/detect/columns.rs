@@ -5,18 +5,18 @@ use crate::{anomaly::Schema, format};
 
 /// How the values of the data become those of the model.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(in crate::cli) struct Columns {
     /// For each metric of the model, its place in the data.
     places: Vec<Option<usize>>,
     /// Metrics of the model that the data lack.
-    pub(super) missing: Vec<String>,
+    pub(in crate::cli) missing: Vec<String>,
     /// Metrics of the data that the model does not know.
-    pub(super) additional: Vec<String>,
+    pub(in crate::cli) additional: Vec<String>,
 }
 
 impl Columns {
     /// Finds them by their names.
-    pub(super) fn find(model: &Schema, data: &Schema) -> Result<Self, DetectError> {
+    pub(in crate::cli) fn find(model: &Schema, data: &Schema) -> Result<Self, DetectError> {
         let place = |name: &String| data.metrics().iter().position(|it| it == name);
         let places: Vec<Option<usize>> = model.metrics().iter().map(place).collect();
         if places.iter().all(Option::is_none) {
@@ -33,7 +33,7 @@ impl Columns {
     }
 
     /// The values in the order of the model; what is missing is not a number.
-    pub(super) fn arrange(&self, values: &[f64]) -> Vec<f64> {
+    pub(in crate::cli) fn arrange(&self, values: &[f64]) -> Vec<f64> {
         let value = |place: &Option<usize>| place.and_then(|it| values.get(it).copied());
         self.places.iter().map(|place| value(place).unwrap_or(f64::NAN)).collect()
     }

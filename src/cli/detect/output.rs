@@ -43,6 +43,8 @@ struct Event<'a> {
     score: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     once_in_days: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned_days: Option<f64>,
     metrics: Vec<Deviation>,
 }
 
@@ -58,6 +60,7 @@ impl<W: Write> Events<W> {
             end: anomaly.end,
             score: significant(anomaly.score),
             once_in_days: anomaly.once_in_days.map(significant),
+            learned_days: anomaly.learned_days.map(significant),
             metrics: anomaly.metrics.iter().map(rounded).collect(),
         };
         serde_json::to_writer(&mut self.0, &event)?;
@@ -75,6 +78,7 @@ fn rounded(deviation: &Deviation) -> Deviation {
         expected_low: significant(deviation.expected_low),
         expected_high: significant(deviation.expected_high),
         sigmas: significant(deviation.sigmas),
+        full_at: None,
         ..deviation.clone()
     }
 }
@@ -119,6 +123,7 @@ mod tests {
             end: None,
             score: f64::from(3.3_f32),
             once_in_days: Some(1.5),
+            learned_days: None,
             metrics: Vec::new(),
         };
         let mut written = Vec::new();

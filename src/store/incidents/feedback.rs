@@ -1,23 +1,17 @@
 //! What people think of an incident: one vote each, which they may change or take back.
 
-use sqlx::Row as _;
+use std::collections::BTreeMap;
+
+use sqlx::{Row as _, any::AnyRow};
 
 use super::super::{
     Result, Store, WriteTx, millis,
     words::{from_json, key},
 };
-use crate::anomaly::{Anomaly, incident::Verdict};
-
-/// How many think what of an incident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Votes {
-    /// Expected.
-    pub expected: u32,
-    /// No alarm at all.
-    pub false_alarm: u32,
-    /// Useful.
-    pub useful: u32,
-}
+use crate::anomaly::{
+    Anomaly,
+    incident::{Feedback, Votes},
+};
 
 impl Store {
     /// Casts a person's vote, or changes it.
@@ -26,7 +20,7 @@ impl Store {
         tx: &mut WriteTx,
         incident: u32,
         principal: &str,
-        verdict: Verdict,
+        verdict: Feedback,
     ) -> Result<()> {
         sqlx::query(
             "INSERT INTO feedback (incident, principal, verdict, at) VALUES ($1, $2, $3, $4) \
@@ -92,14 +86,32 @@ impl Store {
         .fetch_all(&self.inner.pool)
         .await?;
         let mut votes = Votes::default();
-        for row in &rows {
-            let count = u32::try_from(row.try_get::<i64, _>("votes")?).unwrap_or(u32::MAX);
-            match row.try_get::<String, _>("verdict")?.as_str() {
-                "expected" => votes.expected = count,
-                "false_alarm" => votes.false_alarm = count,
-                _ => votes.useful = count,
-            }
-        }
+        rows.iter().try_for_each(|row| count(row, &mut votes))?;
         Ok(votes)
     }
+
+    /// What people think of all incidents.
+    pub async fn all_votes(&self) -> Result<BTreeMap<u32, Votes>> {
+        let rows = sqlx::query(
+            "SELECT incident, verdict, COUNT(*) AS votes FROM feedback GROUP BY incident, verdict",
+        )
+        .fetch_all(&self.inner.pool)
+        .await?;
+        let mut all: BTreeMap<u32, Votes> = BTreeMap::new();
+        for row in &rows {
+            let number = u32::try_from(row.try_get::<i64, _>("incident")?).unwrap_or(u32::MAX);
+            count(row, all.entry(number).or_default())?;
+        }
+        Ok(all)
+    }
+}
+
+fn count(row: &AnyRow, votes: &mut Votes) -> Result<()> {
+    let count = u32::try_from(row.try_get::<i64, _>("votes")?).unwrap_or(u32::MAX);
+    match row.try_get::<String, _>("verdict")?.as_str() {
+        "expected" => votes.expected = count,
+        "false_alarm" => votes.false_alarm = count,
+        _ => votes.useful = count,
+    }
+    Ok(())
 }

@@ -22,6 +22,7 @@ fn deviation(metric: &str, value: f64, direction: Direction) -> Deviation {
         expected_high: 35.0,
         direction,
         sigmas: 9.0,
+        full_at: None,
     }
 }
 
@@ -34,6 +35,7 @@ fn on(hosts: &[&str], deviation: &Deviation) -> Incident {
             end: None,
             score: 9.0,
             once_in_days: Some(40.2),
+            learned_days: None,
             metrics: vec![deviation.clone()],
         })
         .collect();
@@ -76,6 +78,38 @@ fn titles_read_well_at_three_in_the_morning() {
     one.resolved_at = Some(at(220));
     one.state = IncidentState::Resolved;
     assert_eq!(title(&one), "#7 over: CPU 97 % on web-1 (normal 12–35 %), 03:12 to 03:40");
+}
+
+#[test]
+fn a_broken_rule_leads_whichever_host_it_is_on() {
+    let (disk, down) =
+        (deviation("disk /", 35.6, Direction::Up), deviation("up", 0.0, Direction::Down));
+    let mut shown = on(&["worker-2", "worker-6"], &disk);
+    let member = &mut shown.members[1];
+    assert_eq!(member.anomaly.host, "worker-6");
+    member.anomaly = Anomaly {
+        start: at(195),
+        once_in_days: None,
+        score: 1.0,
+        metrics: vec![down],
+        ..member.anomaly.clone()
+    };
+    let text = chat::text(&incident(&shown, &around()), chat::Style::Plain);
+    assert!(text.contains("#7 worker-6 down since 03:15"), "{text}");
+    for said in ["worker-2: it began there", "metric of worker-6", "reboot worker-6 incident=7"] {
+        assert!(text.contains(said), "{said} in\n{text}");
+    }
+    let end = Some(at(198));
+    shown.members[1].anomaly.end = end;
+    let title = |incident: &Incident| title(incident, at(200), chrono_tz::UTC);
+    assert_eq!(
+        title(&shown),
+        "#7 Disk / 35.6 % on worker-2 and 1 more (normal 12–35 %) since 03:12",
+        "it is up again, and the disk is not well"
+    );
+    shown.members[0].anomaly.end = end;
+    (shown.state, shown.resolved_at) = (IncidentState::Resolved, Some(at(220)));
+    assert_eq!(title(&shown), "#7 over: worker-6 down, 03:15 to 03:40");
 }
 
 #[test]
@@ -126,7 +160,7 @@ fn every_button_is_a_command_that_is_understood() {
     let mut shown = on(&["web-1"], &deviation("cpu", 97.0, Direction::Up));
     let mut names = Vec::new();
     for state in [IncidentState::Open, IncidentState::Acknowledged, IncidentState::Resolved] {
-        shown.state = state;
+        (shown.state, shown.asked) = (state, true);
         for button in incident(&shown, &around()).buttons {
             let now = at(200).with_timezone(&chrono_tz::UTC);
             let read = interpret(&pressed(&button.command), &fleet, now);
@@ -138,5 +172,17 @@ fn every_button_is_a_command_that_is_understood() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names, ["acknowledge", "feedback", "remediate", "resolve", "silence", "status"]);
+    assert_eq!(
+        names,
+        [
+            "acknowledge",
+            "feedback",
+            "new_normal",
+            "remediate",
+            "resolve",
+            "silence",
+            "status",
+            "unacknowledge"
+        ]
+    );
 }

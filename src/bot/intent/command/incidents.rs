@@ -1,7 +1,7 @@
 //! Work on incidents: take them, close them, silence what raised them.
 
 use super::{
-    super::{Intent, Verdict, hosts::Hosts, lexicon::Word, times},
+    super::{Feedback, Intent, Normality, hosts::Hosts, lexicon::Word, times},
     Parsed, Request, id, note_at, signal, wanted,
 };
 
@@ -10,13 +10,15 @@ use super::{
 pub(super) enum Work {
     /// Take it.
     Acknowledge,
+    /// Give it back.
+    Unacknowledge,
     /// Close it.
     Resolve,
 }
 
 impl Request<'_, '_> {
     /// What somebody thinks of an incident, and of nothing else.
-    pub(super) fn feedback(&mut self, verdict: Option<Verdict>) -> Parsed {
+    pub(super) fn feedback(&mut self, verdict: Option<Feedback>) -> Parsed {
         let id = self.incident_id(true);
         // "Expected 7 hosts" is talk.
         let hosts = self.tokens.iter().any(|token| matches!(token.word, Some(Word::Host(_))));
@@ -24,6 +26,22 @@ impl Request<'_, '_> {
             return Parsed::Other;
         }
         wanted(Intent::Feedback { verdict, id }, Hosts::default(), None)
+    }
+
+    /// Whether an incident is the new normal.
+    pub(super) fn new_normal(&mut self, answer: Option<Normality>) -> Parsed {
+        let id = self.incident_id(true);
+        // "Accept 7 hosts" is talk.
+        let hosts = self.tokens.iter().any(|token| matches!(token.word, Some(Word::Host(_))));
+        let left = self.nothing_left(|token| {
+            token.word == Some(Word::Incident) || matches!(token.text, "as" | "new" | "normal")
+        });
+        match id {
+            Some(id) if left && !hosts => {
+                wanted(Intent::NewNormal { answer, id }, Hosts::default(), None)
+            }
+            _ => Parsed::Other,
+        }
     }
 
     pub(super) fn incident(&mut self, work: Work) -> Parsed {
@@ -37,6 +55,10 @@ impl Request<'_, '_> {
         }
         let id = self.incident_id(true);
         let hosts = self.hosts();
+        // "Release 7 hosts" is not about incident 7.
+        if id.is_some() && self.tokens.iter().any(|token| token.word == Some(Word::Host(true))) {
+            return Parsed::Other;
+        }
         let left = self.nothing_left(|token| {
             matches!(
                 token.word,
@@ -50,16 +72,22 @@ impl Request<'_, '_> {
                         | Word::Last
                 )
             ) || matches!(token.text, "as" | "done")
+                || work == Work::Unacknowledge && token.text == "back"
         });
         if !left {
             return Parsed::Other;
         }
-        let verb = if work == Work::Acknowledge { "acknowledge" } else { "resolve" };
+        let verb = match work {
+            Work::Acknowledge => "acknowledge",
+            Work::Unacknowledge => "unack",
+            Work::Resolve => "resolve",
+        };
         let usage = (id.is_none() && hosts.names.is_empty())
             .then(|| format!("Say which incident: `{verb} 12`."));
         let names = hosts.names.clone();
         let intent = match work {
             Work::Acknowledge => Intent::Acknowledge { id, hosts: names },
+            Work::Unacknowledge => Intent::Unacknowledge { id, hosts: names },
             Work::Resolve => Intent::Resolve { id, hosts: names, note: None },
         };
         wanted(intent, hosts, usage)

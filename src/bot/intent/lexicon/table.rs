@@ -228,7 +228,8 @@ pub(super) const WORDS: &[(Word, &str)] = &[
         "restart reboot stop start scale approve reject grant revoke acknowledge ack silence snooze \
          mute resolve shutdown halt restarts reboots approves rejects stops starts scales deny \
          decline bounce relaunch kill delete destroy terminate deploy rollback drop wipe format \
-         install uninstall upgrade patch execute drain unmute unsilence",
+         install uninstall upgrade patch execute drain unmute unsilence unack \
+         unacknowledge",
     ),
     (
         Word::Acted,

@@ -96,3 +96,28 @@ pub(super) fn phrase(tokens: &[Token<'_>]) -> Option<Intent> {
     }
     None
 }
+
+/// "what would you have said?", "shadow report": how often people were told, or would have been.
+pub(super) fn asks_what_was_told(tokens: &[Token<'_>]) -> bool {
+    let tells = |text: &str| {
+        matches!(
+            text,
+            "said" | "told" | "alerted" | "reported" | "raised" | "notified" | "paged" | "flagged"
+        )
+    };
+    let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
+    let would = words
+        .windows(4)
+        .any(|words| matches!(words, ["would", "you", "have", told] if tells(told)));
+    let (at, _) = imperative::start(tokens);
+    let rest = match words.get(at..).unwrap_or_default() {
+        ["show" | "give", "me", rest @ ..] | ["show" | "summarize", rest @ ..] | rest => rest,
+    };
+    let report = |rest: &[&str]| matches!(rest, [] | ["report" | "summary" | "recap", ..]);
+    let report = match rest.strip_prefix(&["the"]).unwrap_or(rest) {
+        ["shadow", "mode", rest @ ..] | ["shadow", rest @ ..] => report(rest),
+        ["report" | "summary" | "recap", "of", "shadow", ..] => true,
+        _ => false,
+    };
+    tokens.len() <= 16 && (would || report)
+}
