@@ -194,9 +194,30 @@ impl HostDetector {
         self.stuck = rehearsal.stuck;
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.pace.is_possible()
+            && self.scalings.len() == metrics
+            && (self.tolerance.is_empty() || self.tolerance.len() == metrics)
+            && self.season.fits(metrics)
+            && self.level.fits(metrics)
+            && self.jump.fits(metrics)
+            && self.autoregression.fits(metrics)
+            && self.windows.fits(metrics)
+            && self.conditional.fits(metrics)
+            && self.expectation.fits(metrics)
+            && self.stuck.fits(metrics)
+            && self.novelty.as_ref().is_none_or(|novelty| novelty.fits(metrics))
+            && self.references.len() == VOTES.len()
+            && self.references.iter().all(Reference::is_possible)
+    }
+
     /// Scales an observation. Between this and [`HostDetector::judge`] the peers are compared.
     pub(crate) fn prepare(&mut self, at: i64, raw: &[f32]) -> Prepared {
-        if self.last.is_some_and(|last| at - last > (GAP + 1) * self.pace.milliseconds()) {
+        if self
+            .last
+            .is_some_and(|last| at.saturating_sub(last) > (GAP + 1) * self.pace.milliseconds())
+        {
             self.jump.forget();
             self.autoregression.forget();
             self.windows.forget();
