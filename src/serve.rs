@@ -145,7 +145,9 @@ async fn first_screen(app: &Arc<App>, listener: &Listening) -> Card {
     let detection = &app.config.detection;
     let telling = match detection.mode {
         watch::Mode::Off => "of nothing: `detection.mode` is off".to_owned(),
-        watch::Mode::Shadow => "nobody: `detection.mode` is shadow; ask for a `shadow report`".to_owned(),
+        watch::Mode::Shadow => {
+            "nobody: `detection.mode` is shadow; ask for a `shadow report`".to_owned()
+        }
         watch::Mode::Detect => {
             format!("of what is unusual, once it knows {} of the past", detection.learn)
         }

@@ -218,6 +218,9 @@ impl Watch {
         if let Some(detector) = &mut self.detector {
             detector.tolerate(&self.app.store.unwelcome().await?);
             let verdicts = detector.look(&moment.observations);
+            for anomaly::Verdict { host, score, votes, .. } in &verdicts {
+                tracing::debug!(host, score, ?votes, "looked at a host");
+            }
             found.extend(verdicts.into_iter().filter_map(|verdict| verdict.anomaly));
         }
         Ok(found)

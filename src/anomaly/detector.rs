@@ -148,6 +148,18 @@ impl Detector {
         }
     }
 
+    /// Whether all its parts are of the same hosts and metrics. What training makes is; what was read from
+    /// somewhere may not be, and must not be asked then.
+    pub fn is_sound(&self) -> bool {
+        let metrics = self.schema.metrics().len();
+        let hosts = self.hosts.iter().chain(&self.newcomers).map(|host| &host.detector);
+        (metrics > 0 || self.hosts.is_empty())
+            && hosts.chain(self.roles.values()).all(|host| host.fits(metrics))
+            && self.hosts.is_sorted_by(|left, right| left.name < right.name)
+            && self.peers.fits(self.hosts.len(), metrics)
+            && self.forest.dimensions() == metrics
+    }
+
     /// Lets hosts have budgets of their own: false alarms a day that people can bear. `None` for what
     /// [`Settings`] say.
     pub fn allow(&mut self, budget: impl Fn(&str) -> Option<f64>) {

@@ -58,6 +58,11 @@ impl Novelty {
         })
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        self.near.len() == metrics && self.far_for.len() == metrics
+    }
+
     /// Takes an observation; says whether any metric is far beyond what it was, and for long enough.
     pub(super) fn judge(&mut self, raw: &[f32]) -> bool {
         for ((value, (low, high)), far_for) in raw.iter().zip(&self.near).zip(&mut self.far_for) {

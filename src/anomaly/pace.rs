@@ -26,6 +26,11 @@ impl Pace {
         Self { seconds: *step as f64 / 1000.0 }
     }
 
+    /// Whether observations can come like that: not all at once, and not less than once in three years.
+    pub(super) fn is_possible(self) -> bool {
+        (1e-3..1e8).contains(&self.seconds)
+    }
+
     /// This many minutes, in observations.
     pub(super) fn minutes(self, minutes: f64) -> f64 {
         minutes * 60.0 / self.seconds
@@ -53,6 +58,11 @@ pub(super) struct Average {
 impl Average {
     pub(super) fn new(metrics: usize, half_life: f64) -> Self {
         Self { weight: newest_weight(half_life), values: vec![f32::NAN; metrics] }
+    }
+
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        self.values.len() == metrics
     }
 
     /// Takes a value for each metric; what is missing changes nothing.
@@ -89,6 +99,13 @@ impl Lagged {
             every: (lag / STEPS as f64).round().max(1.0) as u32,
             since: 0,
         }
+    }
+
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        self.average.fits(metrics)
+            && self.past.iter().all(|values| values.len() == metrics)
+            && self.since < self.every
     }
 
     /// Takes a value for each metric.

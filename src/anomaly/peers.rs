@@ -46,6 +46,11 @@ impl Peers {
         Self { by_host }
     }
 
+    /// Whether it is of so many hosts and metrics throughout.
+    pub(super) fn fits(&self, hosts: usize, metrics: usize) -> bool {
+        self.by_host.len() == hosts && self.by_host.iter().all(|host| host.len() == metrics)
+    }
+
     /// Whether a host has peers in any metric.
     pub(super) fn has(&self, host: usize) -> bool {
         self.by_host.get(host).is_some_and(|metrics| metrics.iter().any(|peers| !peers.is_empty()))

@@ -12,6 +12,8 @@ const LEAST: f32 = 1e-2;
 const RATIO: f32 = 1.07;
 /// Half days of the past that are looked at.
 const BLOCKS: usize = 20;
+/// Half a day of more observations than anybody makes.
+const LONGEST_BLOCK: u32 = 1 << 28;
 /// Values above this surprise are not normal, and are not learned.
 const UNUSUAL: f32 = 3.0;
 /// The share of the values that is below the Pareto part of the tail.
@@ -75,6 +77,12 @@ impl Reference {
         reference
     }
 
+    /// Whether its counts can be.
+    pub(super) fn is_possible(&self) -> bool {
+        let mut blocks = self.blocks.iter().chain([&self.current]);
+        self.tail.is_whole() && self.block_length <= LONGEST_BLOCK && blocks.all(Block::is_possible)
+    }
+
     /// The surprise of a value, which is then learned when it is normal.
     pub(super) fn judge(&mut self, value: f32) -> f32 {
         let surprise = self.tail.surprise(value);
@@ -125,6 +133,12 @@ impl Reference {
 }
 
 impl Block {
+    fn is_possible(&self) -> bool {
+        self.unusual <= self.count
+            && self.count <= LONGEST_BLOCK
+            && self.all.iter().chain(&self.clean).all(|(bin, _)| usize::from(*bin) < BINS)
+    }
+
     fn add(&mut self, value: f32, unusual: bool) {
         let bin = bin(value);
         count(&mut self.all, bin);

@@ -114,15 +114,24 @@ impl Surprises {
         (learned, loudest)
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        let [newest, older] = &self.before;
+        self.metrics == metrics
+            && self.level.fits(metrics)
+            && [newest, older, &self.off, &self.newest].iter().all(|it| it.len() == metrics)
+            && self.stretches.iter().all(|stretch| {
+                stretch.average.fits(metrics)
+                    && stretch.spread.fits(metrics)
+                    && stretch.tails.len() == metrics
+                    && stretch.tails.iter().all(Tail::is_whole)
+            })
+    }
+
     /// Takes the residuals of one moment; `newest` then holds their surprises. What is missing
     /// surprises nobody.
     pub(super) fn judge(&mut self, at: i64, residuals: &[f32]) {
-        let missing: Vec<usize> =
-            (0..self.metrics).filter(|metric| !residuals[*metric].is_finite()).collect();
         let mut cleared = residuals.to_vec();
-        for metric in &missing {
-            cleared[*metric] = self.before[0][*metric];
-        }
         self.clear(&mut cleared);
         let mut loudest = vec![0.0_f32; self.metrics];
         let mut distances = Vec::with_capacity(self.metrics);
@@ -137,8 +146,10 @@ impl Surprises {
                 *loudest = loudest.max(tail.surprise(*distance).min(LOUDEST));
             }
         }
-        for metric in missing {
-            loudest[metric] = 0.0;
+        for (loudest, residual) in loudest.iter_mut().zip(residuals) {
+            if !residual.is_finite() {
+                *loudest = 0.0;
+            }
         }
         self.discount(&mut loudest);
         self.newest = loudest;
@@ -149,9 +160,10 @@ impl Surprises {
         self.stretches.first().map_or(1.0, |stretch| stretch.spread.of(at, metric))
     }
 
-    /// Drops lone spikes (a median of three) and takes off the slow level.
+    /// Drops lone spikes (a median of three) and takes off the slow level. What is missing stays missing:
+    /// a last value that is held would average to something that values never average to.
     fn clear(&mut self, row: &mut [f32]) {
-        for (metric, value) in row.iter_mut().enumerate() {
+        for (metric, value) in row.iter_mut().enumerate().filter(|(_, value)| value.is_finite()) {
             let (newest, older) = (self.before[0][metric], self.before[1][metric]);
             (self.before[0][metric], self.before[1][metric]) = (*value, newest);
             *value = value.min(newest).max(value.max(newest).min(older));

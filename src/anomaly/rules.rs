@@ -213,4 +213,20 @@ mod tests {
     fn what_is_not_measured_breaks_no_rule() {
         assert!(look(&mut Rules::default(), 0, true, f64::NAN).is_empty());
     }
+
+    #[test]
+    fn a_host_that_was_renamed_is_down_once_and_over_when_nobody_knows_it_any_more() {
+        let mut rules = Rules::default();
+        let mut look = |hosts: &[(&str, bool)], minute: u32| {
+            rules.judge(hosts.iter().copied(), &[], &Schema::new(Vec::new()), at(minute))
+        };
+        for minute in 0..10 {
+            let found = look(&[("old", false), ("new", true)], minute);
+            let down: Vec<_> = found.iter().map(|it| (&*it.host, it.start, it.end)).collect();
+            let expected = [("old", begun(2), None)];
+            assert_eq!(down, if minute < 2 { &expected[1..] } else { &expected }, "{minute}");
+        }
+        assert_eq!(look(&[("new", true)], 10)[0].end, Some(at(10)));
+        assert!(look(&[("new", true)], 11).is_empty());
+    }
 }

@@ -80,6 +80,15 @@ impl Season {
         season
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        self.metrics == metrics
+            && self.profile.len() == PARTS * metrics
+            && self.sum.len() == metrics
+            && self.count.len() == metrics
+            && self.part < PARTS
+    }
+
     /// Medians of what the profile of the day leaves, by part of the week.
     fn differences(&self, rows: &[f32], times: &[i64]) -> Vec<f32> {
         let metrics = self.metrics;

@@ -44,6 +44,15 @@ impl Spread {
         }
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(super) fn fits(&self, metrics: usize) -> bool {
+        self.metrics == metrics
+            && (1..=PARTS).contains(&self.parts)
+            && self.by_part.len() == self.parts * metrics
+            && self.overall.len() == metrics
+            && self.floor.len() == metrics
+    }
+
     /// Replaces each value by its distance from zero in spreads, and learns it.
     pub(super) fn scale(&mut self, at: i64, row: &mut [f32]) {
         let (part, parts, metrics) = (self.part(at), self.parts, self.metrics);

@@ -42,6 +42,11 @@ impl Tail {
         Self { points, threshold, share, shape: curve.max(0.0), scale: scale.max(1e-9) }
     }
 
+    /// Whether it has all its points.
+    pub(super) fn is_whole(&self) -> bool {
+        self.points.len() == POINTS
+    }
+
     /// `-log10` of the probability of a value at least this large. Never ends: the shape is not
     /// negative, so that what was never seen is still ranked.
     pub(super) fn surprise(&self, value: f32) -> f32 {

@@ -32,10 +32,7 @@ pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<S
     let worth = |change: &&IncidentChange| {
         matches!(
             change.kind,
-            ChangeKind::Opened
-                | ChangeKind::Reopened
-                | ChangeKind::Worsened
-                | ChangeKind::Resolved
+            ChangeKind::Opened | ChangeKind::Reopened | ChangeKind::Worsened | ChangeKind::Resolved
         )
     };
     let mut pictures = HashMap::new();

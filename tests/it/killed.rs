@@ -1,6 +1,8 @@
 //! The whole program, killed at any moment: what was answered is on record, what was heard is
 //! answered, and the audit is whole.
 
+mod watching;
+
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},

@@ -6,7 +6,9 @@ use smartcloudops::{
         incident::{Normality, Signature},
         model,
     },
+    clock::Clock,
     incidents::{Incidents, Work},
+    metrics::{Signal, Stat},
     store::{Actor, Wanted},
     watch::Watch,
 };
@@ -72,6 +74,34 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
             assert_eq!(written(), start.timestamp_millis() + 60_000, "once");
         }
         assert_eq!(watch.learned(), 20, "a minute is too short to forget what was before");
+        room.app.store.close().await;
+    };
+    Box::pin(on_sqlite(story)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_that_begin_again_are_no_anomaly() {
+    let Some(server) = peers::fleet() else { return };
+    let story = async |database: &Database| {
+        let clock = &database.clock;
+        clock.advance(Clock::system().now() - clock.now());
+        let room = Room::configured(database, &server, SETTINGS).await;
+        // It was rebooted three days ago.
+        let uptime = room.app.metrics.read(Signal::Uptime, Stat::Current, None).await.unwrap();
+        let uptime = uptime.values.iter().find(|it| it.host == "web-3").unwrap().value;
+        assert!((2.8..3.2).contains(&(uptime / 86_400.0)), "{uptime}");
+        clock.advance(-TimeDelta::seconds(uptime as i64) - TimeDelta::minutes(10));
+        let mut watch = Watch::new(room.app.clone(), Incidents::silent(room.app.clone()));
+        watch.look().await.unwrap();
+        watch.has_learned().await;
+        assert_eq!(watch.learned(), 20);
+        for _ in 0..30 {
+            watch.look().await.unwrap();
+            clock.advance(TimeDelta::minutes(1));
+        }
+        let known = room.app.store.incidents(Wanted::Known).await.unwrap();
+        let about: Vec<_> = known.iter().filter(|incident| incident.is_on("web-3")).collect();
+        assert!(about.is_empty(), "{about:#?}");
         room.app.store.close().await;
     };
     Box::pin(on_sqlite(story)).await;

@@ -40,7 +40,11 @@ fn trained() -> Detector {
 }
 
 fn train(days: i64) -> Detector {
-    let histories: BTreeMap<String, History> = (0..3)
+    Detector::train(schema(), &histories(days), Settings::default())
+}
+
+fn histories(days: i64) -> BTreeMap<String, History> {
+    (0..3)
         .map(|host| {
             let minutes = 0..days * 1440;
             let history = History {
@@ -52,8 +56,7 @@ fn train(days: i64) -> Detector {
             };
             (format!("web-{host}"), history)
         })
-        .collect();
-    Detector::train(schema(), &histories, Settings::default())
+        .collect()
 }
 
 /// Looks at minutes after the training, where `change` may touch what each host reports.
@@ -342,4 +345,97 @@ fn an_environment_may_have_a_budget_of_its_own() {
     let verdicts = watch(&mut detector, 0..130, fault);
     let told = |host: &str| verdicts.iter().any(|it| it.host == host && it.alarm);
     assert!(told("web-0") && !told("web-1"), "{:?}", verdicts.last());
+}
+
+#[test]
+fn what_is_missing_is_no_anomaly() {
+    let mut detector = trained();
+    let verdicts = watch(&mut detector, 0..400, |host, minute, values| match (host, minute) {
+        // One metric of everybody, a whole host, and one row of another.
+        (_, 60..120) => values[2] = f64::NAN,
+        (1, 150..200) | (2, 250) => values.fill(f64::NAN),
+        _ => {}
+    });
+    let alarm = verdicts.iter().find(|verdict| verdict.alarm);
+    assert!(alarm.is_none(), "{alarm:?}");
+    // And it still sees what is wrong afterwards.
+    let verdicts = watch(&mut detector, 400..420, |host, minute, values| {
+        if host == 1 && minute >= 405 {
+            values[0] += 45.0;
+        }
+    });
+    assert!(alarms(&verdicts, "web-1") > 0);
+}
+
+#[test]
+fn after_a_gap_or_a_clock_that_jumped_it_still_sees() {
+    for (what, next) in
+        [("an hour", 120), ("a day", 1500), ("back one hour", 0), ("six hours ahead", 420)]
+    {
+        let mut detector = trained();
+        // A day later the disks hold a little more, which is no matter.
+        detector.schema = with_worth();
+        let mut verdicts = watch(&mut detector, 0..60, |_, _, _| {});
+        verdicts.extend(watch(&mut detector, next..next + 60, |_, _, _| {}));
+        let alarm = verdicts.iter().find(|verdict| verdict.alarm);
+        assert!(alarm.is_none(), "after {what}: {alarm:?}");
+        let from = next + 60;
+        let verdicts = watch(&mut detector, from..from + 10, |host, _, values| {
+            if host == 1 {
+                values[0] += 45.0;
+            }
+        });
+        assert!(alarms(&verdicts, "web-1") > 0, "blind after {what}");
+    }
+}
+
+#[test]
+fn metrics_that_are_scraped_ten_times_less_often_are_no_flood_and_not_hidden() {
+    // Learned at a scrape every 15 s; now each value stands for 150 s, which is two or three looks.
+    let look = |detector: &mut Detector, minutes: std::ops::Range<i64>, more: f64| {
+        let mut alarms = 0;
+        for minute in minutes.map(|minute| DAYS * 1440 + minute) {
+            let scraped = minute * 60 / 150 * 150 / 60;
+            let observation = |host: i64| {
+                let mut values = normal(host, scraped);
+                values[0] += more;
+                Observation { host: format!("web-{host}"), at: minute * MINUTE, values }
+            };
+            let verdicts = detector.look(&[observation(0), observation(1), observation(2)]);
+            alarms += verdicts.iter().filter(|verdict| verdict.alarm).count();
+        }
+        alarms
+    };
+    let mut detector = trained();
+    assert_eq!(look(&mut detector, 0..1440, 0.0), 0);
+    assert!(look(&mut detector, 1440..1450, 45.0) > 0);
+}
+
+#[test]
+fn a_renamed_host_is_watched_again_after_the_next_learning() {
+    let renamed = |detector: &mut Detector, minutes: std::ops::Range<i64>, more: f64| {
+        let mut verdicts = Vec::new();
+        for minute in minutes.map(|minute| DAYS * 1440 + minute) {
+            let observation = |(host, name): (i64, &str)| {
+                let mut values = normal(host, minute);
+                values[0] += if host == 2 { more } else { 0.0 };
+                Observation { host: name.to_owned(), at: minute * MINUTE, values }
+            };
+            let fleet = [(0, "web-0"), (1, "web-1"), (2, "web-9")].map(observation);
+            verdicts.extend(detector.look(&fleet));
+        }
+        verdicts
+    };
+    let mut detector = trained();
+    let verdicts = renamed(&mut detector, 0..30, 0.0);
+    assert_eq!(verdicts.len(), 60, "of the two that kept their names");
+    assert!(verdicts.iter().all(|verdict| !verdict.alarm));
+
+    let mut histories = histories(DAYS);
+    let history = histories.remove("web-2").unwrap();
+    histories.insert("web-9".to_owned(), history);
+    let mut learned = Detector::train(schema(), &histories, Settings::default());
+    assert!(learned.take_over(detector, DateTime::UNIX_EPOCH).is_empty(), "nothing went on");
+    assert_eq!(alarms(&renamed(&mut learned, 30..60, 0.0), "web-9"), 0);
+    assert!(alarms(&renamed(&mut learned, 60..65, 45.0), "web-9") > 0);
 }

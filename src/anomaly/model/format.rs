@@ -103,7 +103,8 @@ pub fn decode(bytes: &[u8]) -> Result<Model, FormatError> {
     }
     let (header, detector): (Header, Detector) = (whole(header)?, whole(detector)?);
     let agrees = header.schema == detector.schema().hash()
-        && header.hosts as usize == detector.hosts().count();
+        && header.hosts as usize == detector.hosts().count()
+        && detector.is_sound();
     if agrees { Ok(Model { header, detector }) } else { Err(FormatError::Unreadable) }
 }
 

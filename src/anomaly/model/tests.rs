@@ -6,6 +6,7 @@ use std::{
 
 use chrono::DateTime;
 use proptest::prelude::*;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
@@ -196,6 +197,109 @@ fn other_metrics_are_refused_by_name() {
         "{error}"
     );
     assert!(against(&["memory", "cpu"]).unwrap_err().contains("in another order"));
+}
+
+/// Every place in a model as JSON where a list or a whole number is, and the same with another length or
+/// value. Of lists of many alike only the first two elements are gone into.
+fn mutations(value: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    match value {
+        Value::Array(items) => {
+            let mut shorter = items.clone();
+            if let Some(last) = shorter.pop() {
+                let mut longer = items.clone();
+                longer.push(last);
+                found.push((" shorter".to_owned(), Value::Array(shorter)));
+                found.push((" longer".to_owned(), Value::Array(longer)));
+                found.push((" empty".to_owned(), Value::Array(Vec::new())));
+            }
+            for (place, item) in items.iter().enumerate().take(2) {
+                found.extend(mutations(item).into_iter().map(|(name, mutant)| {
+                    let mut items = items.clone();
+                    items[place] = mutant;
+                    (format!("[{place}]{name}"), Value::Array(items))
+                }));
+            }
+        }
+        Value::Object(fields) => {
+            for (field, inner) in fields {
+                found.extend(mutations(inner).into_iter().map(|(name, mutant)| {
+                    let mut fields = fields.clone();
+                    fields.insert(field.clone(), mutant);
+                    (format!(".{field}{name}"), Value::Object(fields))
+                }));
+            }
+        }
+        Value::Number(number) if number.is_u64() => {
+            found.extend([0, 1, 200, 100_000].map(|it| (format!(" {it}"), Value::from(it))));
+        }
+        _ => {}
+    }
+    found
+}
+
+/// JSON knows no number that is none.
+fn with_numbers(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                if item.is_null() {
+                    *item = Value::from(0.0);
+                }
+                with_numbers(item);
+            }
+        }
+        Value::Object(fields) => fields.values_mut().for_each(with_numbers),
+        _ => {}
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused_and_no_others_do_harm() {
+    let mut whole = serde_json::to_value(&MODEL.detector).unwrap();
+    with_numbers(&mut whole);
+    let (mut refused, mut taken) = (Vec::new(), 0);
+    for (name, mutant) in mutations(&whole) {
+        let Ok(detector) = serde_json::from_value::<Detector>(mutant) else { continue };
+        let mut model = MODEL.clone();
+        model.header.schema = detector.schema().hash();
+        model.header.hosts = detector.hosts().count() as u32;
+        model.detector = detector;
+        match decode(&encode(&model).unwrap()) {
+            Ok(mut model) => {
+                taken += 1;
+                let looks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    for step in 0..30 {
+                        let observation = |host: &str| Observation {
+                            host: host.to_owned(),
+                            at: (400 + step) * 300_000,
+                            values: vec![if step > 15 { 400.0 } else { step as f64 }, f64::NAN],
+                        };
+                        model.detector.look(&[observation("a"), observation("b")]);
+                    }
+                }));
+                assert!(looks.is_ok(), "taken, and then a panic: {name}");
+            }
+            Err(error) => {
+                assert_eq!(error, FormatError::Unreadable, "{name}");
+                refused.push(name);
+            }
+        }
+    }
+    assert!(refused.len() > 150 && taken > 50, "{} refused, {taken} taken", refused.len());
+    for part in [
+        "season.profile",
+        "scalings",
+        "windows.before[0]",
+        "autoregression.before[0]",
+        "surprises.stretches[1].tails[1].points",
+        "references",
+        "peers.by_host[1]",
+        "stuck.longest",
+    ] {
+        let named = |name: &&String| name.contains(&format!("{part} shorter"));
+        assert!(refused.iter().any(|name| named(&name)), "{part} is taken when it is too short");
+    }
 }
 
 proptest! {

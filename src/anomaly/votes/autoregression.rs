@@ -74,6 +74,15 @@ impl Autoregression {
         learned
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.metrics == metrics
+            && self.models.len() == metrics
+            && [&self.mean, &self.middle, &self.spread].iter().all(|it| it.len() == metrics)
+            && self.before.len() <= OLDEST
+            && self.before.iter().all(|row| row.len() == metrics)
+    }
+
     pub(crate) fn judge(&mut self, moment: &Moment) -> f32 {
         let mut sum = 0.0;
         if self.before.len() == OLDEST {

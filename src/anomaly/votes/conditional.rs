@@ -70,6 +70,11 @@ impl Conditional {
         Self { models, surprises, one: Smooth::default(), two: Smooth::default() }
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.models.len() == metrics && self.surprises.fits(metrics)
+    }
+
     /// The surprise of the most surprising metric, and of the two most surprising.
     pub(crate) fn judge(&mut self, moment: &Moment) -> [f32; 2] {
         let mut features = shared_features(moment);
@@ -182,6 +187,11 @@ impl Expectation {
         let (surprises, _) =
             Surprises::fit(&residuals, metrics, past.times, pace, past.skip, LEVEL_OF_EXPECTATION);
         Self { models, surprises, two: Smooth::default() }
+    }
+
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.models.len() == metrics && self.surprises.fits(metrics)
     }
 
     /// The surprise of the two most surprising metrics.

@@ -43,6 +43,11 @@ impl Jump {
         Self { recent: average, spread, all: Smooth::default(), loudest: Smooth::default() }
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.recent.fits(metrics) && self.spread.fits(metrics)
+    }
+
     /// The mean jump of all metrics and of the loudest.
     pub(crate) fn judge(&mut self, moment: &Moment) -> [f32; 2] {
         let mut jumps = jumps_from(&mut self.recent, moment);

@@ -44,6 +44,11 @@ impl Stuck {
         stuck
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        [&self.last, &self.rest, &self.longest].iter().all(|it| it.len() == metrics)
+    }
+
     /// Whether the exporter repeats itself.
     pub(crate) fn judge(&mut self, moment: &Moment) -> bool {
         self.count(moment.raw);

@@ -51,6 +51,11 @@ impl Windows {
         Self { shapes, before: VecDeque::new() }
     }
 
+    /// Whether it is of so many metrics throughout.
+    pub(crate) fn fits(&self, metrics: usize) -> bool {
+        self.before.len() <= LENGTH && self.before.iter().all(|row| row.len() == metrics)
+    }
+
     pub(crate) fn judge(&mut self, moment: &Moment) -> f32 {
         if self.before.len() == LENGTH {
             self.before.pop_front();

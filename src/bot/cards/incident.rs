@@ -59,8 +59,7 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
     let drawn = incident.headline().filter(|(_, it)| signal(&it.metric).is_some());
     if let (Some(png), Some((lead, first))) = (&around.picture, drawn) {
         let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
-        let alt =
-            format!("{metric} of {host} against what is normal and the day before");
+        let alt = format!("{metric} of {host} against what is normal and the day before");
         let name = format!("incident-{}.png", incident.number);
         card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }

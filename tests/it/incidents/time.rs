@@ -235,3 +235,21 @@ async fn in_shadow_mode_it_is_said_how_often_people_would_have_been_told() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_on_unchanged_changes_nothing_however_long_its_numbers_are() {
+    scene(async |scene| {
+        let mut found = grave(&scene, "web-1");
+        // Written in decimals, such numbers are long.
+        found.score = 1.7_f64.powi(9) / 13.0;
+        found.once_in_days = Some(1.1_f64.powi(70) / 7.0);
+        for (place, number) in (1..100).map(|it| f64::from(it).sqrt() / 97.0).enumerate() {
+            let metric = format!("disk /{place}");
+            found.metrics.push(Deviation { metric, value: number, ..found.metrics[0].clone() });
+        }
+        assert_eq!(scene.found(std::slice::from_ref(&found)).await, [ChangeKind::Opened]);
+        scene.database.clock.advance(TimeDelta::seconds(5));
+        assert!(scene.found(&[found]).await.is_empty());
+    })
+    .await;
+}

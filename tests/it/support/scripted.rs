@@ -31,7 +31,9 @@ pub const MACHINES: [Machine; 3] = [
 pub enum Script {
     /// This number, as Prometheus writes it, for every machine.
     Number(&'static str),
-    /// The same, with this warning.
+    /// One for each machine, in their order.
+    Each(Arc<[&'static str]>),
+    /// A number, with this warning.
     Warned(&'static str),
     /// Success, and nothing in it.
     Empty,
@@ -96,7 +98,7 @@ async fn answer(
         || query.starts_with("up")
         || query.contains("[1d:5m]");
     if ask_for_machines {
-        return success(&vector(&machines, "1"), &[]);
+        return success(&vector(&machines, &["1"]), &[]);
     }
     while matches!(*told.borrow_and_update(), Script::Silence) {
         if told.changed().await.is_err() {
@@ -104,13 +106,14 @@ async fn answer(
         }
     }
     let script = told.borrow().clone();
-    let data = |number: &str| match parameter("end").and_then(|end| end.parse::<f64>().ok()) {
-        Some(end) => matrix(&machines, number, end),
-        None => vector(&machines, number),
+    let data = |numbers: &[&str]| match parameter("end").and_then(|end| end.parse::<f64>().ok()) {
+        Some(end) => matrix(&machines, numbers, end),
+        None => vector(&machines, numbers),
     };
     match script {
-        Script::Number(number) => success(&data(number), &[]),
-        Script::Warned(warning) => success(&data("42"), &[warning]),
+        Script::Number(number) => success(&data(&[number]), &[]),
+        Script::Each(numbers) => success(&data(&numbers), &[]),
+        Script::Warned(warning) => success(&data(&["42"]), &[warning]),
         Script::Empty => success(&json!({ "resultType": "vector", "result": [] }), &[]),
         Script::Status(code, body) => (StatusCode::from_u16(code).unwrap(), body).into_response(),
         Script::Half => {
@@ -126,20 +129,27 @@ async fn answer(
     }
 }
 
-fn vector(machines: &[Machine], number: &str) -> Value {
+/// The numbers go round: one is everybody's.
+fn vector(machines: &[Machine], numbers: &[&str]) -> Value {
     let result: Vec<_> = machines
         .iter()
-        .map(|machine| json!({ "metric": labels(machine), "value": [1_767_268_800, number] }))
+        .zip(numbers.iter().cycle())
+        .map(|(machine, number)| {
+            json!({ "metric": labels(machine), "value": [1_767_268_800, number] })
+        })
         .collect();
     json!({ "resultType": "vector", "result": result })
 }
 
-fn matrix(machines: &[Machine], number: &str, end: f64) -> Value {
-    let values: Vec<_> =
-        (0..5).rev().map(|step| json!([end - 60.0 * f64::from(step), number])).collect();
+fn matrix(machines: &[Machine], numbers: &[&str], end: f64) -> Value {
+    let times = || (0..5).rev().map(|step| end - 60.0 * f64::from(step));
     let result: Vec<_> = machines
         .iter()
-        .map(|machine| json!({ "metric": labels(machine), "values": values }))
+        .zip(numbers.iter().cycle())
+        .map(|(machine, number)| {
+            let values: Vec<_> = times().map(|at| json!([at, number])).collect();
+            json!({ "metric": labels(machine), "values": values })
+        })
         .collect();
     json!({ "resultType": "matrix", "result": result })
 }
