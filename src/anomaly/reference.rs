@@ -80,9 +80,7 @@ impl Reference {
     /// Whether its counts can be.
     pub(super) fn is_possible(&self) -> bool {
         let mut blocks = self.blocks.iter().chain([&self.current]);
-        self.tail.is_whole()
-            && self.block_length <= LONGEST_BLOCK
-            && blocks.all(|block| block.is_possible())
+        self.tail.is_whole() && self.block_length <= LONGEST_BLOCK && blocks.all(Block::is_possible)
     }
 
     /// The surprise of a value, which is then learned when it is normal.

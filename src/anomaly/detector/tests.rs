@@ -353,8 +353,7 @@ fn what_is_missing_is_no_anomaly() {
     let verdicts = watch(&mut detector, 0..400, |host, minute, values| match (host, minute) {
         // One metric of everybody, a whole host, and one row of another.
         (_, 60..120) => values[2] = f64::NAN,
-        (1, 150..200) => values.fill(f64::NAN),
-        (2, 250) => values.fill(f64::NAN),
+        (1, 150..200) | (2, 250) => values.fill(f64::NAN),
         _ => {}
     });
     let alarm = verdicts.iter().find(|verdict| verdict.alarm);
