@@ -37,8 +37,8 @@ async fn a_killed_watch_tells_of_everything_on_postgresql() {
 
 async fn watch_and_die(database: &Database) {
     let started = Instant::now();
-    let kills =
-        std::env::var(KILLS).map_or(USUAL_KILLS, |number| number.parse().expect("a number"));
+    let kills = std::env::var_os(KILLS)
+        .map_or(USUAL_KILLS, |number| number.to_str().unwrap().parse().expect("a number"));
     // Each in an environment of its own, so that each is an incident of its own.
     let machines: Vec<Machine> = (0..kills)
         .map(|it| {
@@ -81,7 +81,8 @@ async fn watch_and_die(database: &Database) {
     let life = Life::begin(&bot, "chat");
     let all_told = "SELECT COUNT(*) FROM outbox WHERE state = 'delivered' AND under IS NULL";
     let patience = Instant::now() + PATIENCE;
-    while database.count(all_told).await < kills as i64 && Instant::now() < patience {
+    let all = i64::try_from(kills).unwrap();
+    while database.count(all_told).await < all && Instant::now() < patience {
         tokio::task::yield_now().await;
     }
     count(&mut told, &life.kill_after(Duration::ZERO));
