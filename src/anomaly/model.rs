@@ -2,7 +2,8 @@
 //!
 //! [`save`] keeps the last [`GENERATIONS`] models, and a crash at any moment leaves at least the
 //! previous one readable; [`load_newest`] finds it. The checksum guards against damage, not against
-//! somebody who writes a file on purpose: a model is as trusted as the configuration.
+//! somebody who writes a file on purpose: a model is as trusted as the configuration. One whose parts do not
+//! fit together is refused all the same, rather than a panic later.
 
 mod files;
 mod format;
