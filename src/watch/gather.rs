@@ -60,7 +60,8 @@ pub(super) async fn now(
 ) -> Result<Moment, MetricsError> {
     let mut values: BTreeMap<(String, String), f64> = BTreeMap::new();
     for signal in SIGNALS {
-        for measured in metrics.read(signal, Stat::Current, None).await?.values {
+        let read = metrics.read(signal, Stat::Current, None).await?.values;
+        for measured in read.into_iter().filter(|measured| measured.value.is_finite()) {
             values.insert((measured.host, name(signal, measured.part.as_deref())), measured.value);
         }
     }

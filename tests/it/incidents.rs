@@ -183,6 +183,11 @@ async fn people_ask_take_silence_close_and_remember() {
         assert_eq!(says("ack 1").await.title, "#1 was taken by UANA already");
         scene.is_shown().await;
         assert!(read(&scene.shown().0[0]).contains("UANA took it at 12:00"));
+        // It ends and comes again while the incident goes on.
+        let mut again = hot("web-1", scene.now());
+        scene.found(&[Anomaly { end: Some(scene.now()), ..again.clone() }]).await;
+        again.start += TimeDelta::minutes(1);
+        scene.found(&[again]).await;
         assert!(says("silence incident 1 1h").await.title.starts_with("Silenced until 13:00"));
         scene.is_shown().await;
         assert!(read(&scene.shown().0[0]).contains("silenced until 13:00"));
@@ -190,7 +195,11 @@ async fn people_ask_take_silence_close_and_remember() {
         let vote = read(&says("false alarm 1").await);
         assert!(vote.contains("0 expected · 1 false alarm"), "{vote}");
         assert!(read(&says("expected 1").await).contains("1 expected · 0 false alarm"));
+        let unwelcome = room.app.store.unwelcome().await.unwrap();
+        assert_eq!(unwelcome.len(), 1, "one person, one vote: {unwelcome:#?}");
+        assert_eq!((&*unwelcome[0].host, &*unwelcome[0].metrics[0].metric), ("web-1", "cpu"));
         assert_eq!(says("undo").await.title, "Your vote on #1 is taken back");
+        assert!(room.app.store.unwelcome().await.unwrap().is_empty());
         assert_eq!(says("undo").await.title, "You have no vote to take back");
 
         assert_eq!(says("resolve 1 restarted nginx").await.title, "#1 is resolved");

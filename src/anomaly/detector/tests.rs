@@ -132,8 +132,10 @@ fn what_people_expected_must_stray_farther() {
     detector.tolerate(&[anomaly.clone(), anomaly]);
     let tolerated = watch(&mut detector, 0..200, fault);
     assert!(worst(&tolerated) < worst(&told), "{} and {}", worst(&tolerated), worst(&told));
-    detector.tolerate(&[]);
-    assert_eq!(trained().hosts().count(), 3);
+    let (mut never, mut again) = (trained(), trained());
+    again.tolerate(&[told.iter().find_map(|verdict| verdict.anomaly.clone()).unwrap()]);
+    again.tolerate(&[]);
+    assert_eq!(watch(&mut never, 0..200, fault), watch(&mut again, 0..200, fault), "taken back");
 }
 
 #[test]
@@ -152,6 +154,25 @@ fn whatever_is_reported_scores_are_numbers() {
     assert!(verdicts.iter().all(|verdict| verdict.score.is_finite()), "{verdicts:?}");
     let quiet: Vec<_> = verdicts.iter().filter(|it| it.at / MINUTE % 1440 < 45).collect();
     assert!(quiet.iter().all(|verdict| !verdict.alarm));
+}
+
+#[test]
+fn what_falls_silent_in_an_anomaly_is_told_with_no_number_that_is_none() {
+    let mut detector = trained();
+    let verdicts = watch(&mut detector, 0..60, |host, minute, values| {
+        if host == 1 && minute >= 30 {
+            values[0] += 40.0 + minute as f64;
+            values[3] = if minute < 32 { 9e7 } else { f64::NAN };
+            values[2] = if minute < 34 { 70.0 } else { f64::NAN };
+        }
+    });
+    let anomalies: Vec<_> = verdicts.iter().filter_map(|it| it.anomaly.as_ref()).collect();
+    let metrics: Vec<_> = anomalies.iter().flat_map(|it| &it.metrics).collect();
+    assert!(metrics.iter().any(|it| it.metric == "network"), "it told at first");
+    for it in metrics {
+        let numbers = [it.value, it.expected_low, it.expected_high, it.sigmas];
+        assert!(numbers.iter().all(|number| number.is_finite()), "{it:?}");
+    }
 }
 
 #[test]

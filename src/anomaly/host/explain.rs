@@ -24,7 +24,8 @@ impl HostDetector {
     ) -> Vec<Deviation> {
         let moment = moment(at, prepared, peers);
         let metrics = if stuck {
-            self.stuck.stuck_metrics().take(TOP_METRICS).collect()
+            let there = |metric: &usize| moment.raw[*metric].is_finite();
+            self.stuck.stuck_metrics().filter(there).take(TOP_METRICS).collect()
         } else {
             self.still_told(&moment, schema, begun)
                 .unwrap_or_else(|| self.most_telling(&moment, schema))
@@ -59,8 +60,10 @@ impl HostDetector {
         begun: &[Deviation],
     ) -> Option<Vec<usize>> {
         let place = |it: &Deviation| schema.metrics().iter().position(|name| *name == it.metric);
-        let told: Vec<usize> = begun.iter().filter_map(place).collect();
+        let mut told: Vec<usize> = begun.iter().filter_map(place).collect();
         let lead = *told.first().filter(|_| self.novelty.is_none())?;
+        // What is missing now has no value to be told.
+        told.retain(|metric| moment.raw[*metric].is_finite());
         let (low, high) = self.band(moment, lead);
         let value = f64::from(moment.raw[lead]);
         (value < low || value > high).then_some(told)

@@ -1,6 +1,6 @@
 //! What people think of an incident: one vote each, which they may change or take back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{Row as _, any::AnyRow};
 
@@ -10,7 +10,7 @@ use super::super::{
 };
 use crate::anomaly::{
     Anomaly,
-    incident::{Feedback, Votes},
+    incident::{Feedback, Member, Votes},
 };
 
 impl Store {
@@ -64,17 +64,30 @@ impl Store {
         Ok(gone.rows_affected() > 0)
     }
 
-    /// The anomalies that people called expected or false, each as often as there were people.
+    /// The anomalies that people called expected or false: one for each person and incident, host and
+    /// first metric, however often that came and went meanwhile.
     pub async fn unwelcome(&self) -> Result<Vec<Anomaly>> {
         let rows = sqlx::query(
-            "SELECT anomalies.body AS body FROM feedback \
+            "SELECT feedback.incident AS incident, feedback.principal AS principal, \
+             anomalies.body AS body FROM feedback \
              JOIN anomalies ON anomalies.incident = feedback.incident \
              WHERE feedback.verdict IN ('expected', 'false_alarm') \
              ORDER BY feedback.at DESC, anomalies.id LIMIT 1000",
         )
         .fetch_all(&self.inner.pool)
         .await?;
-        rows.iter().map(|row| from_json("an anomaly", &row.try_get::<String, _>("body")?)).collect()
+        let (mut unwelcome, mut counted) = (Vec::new(), BTreeSet::new());
+        for row in &rows {
+            let member: Member = from_json("an anomaly", &row.try_get::<String, _>("body")?)?;
+            let anomaly = member.anomaly;
+            let metric = anomaly.metrics.first().map(|first| first.metric.clone());
+            let (incident, principal): (i64, String) =
+                (row.try_get("incident")?, row.try_get("principal")?);
+            if counted.insert((incident, principal, anomaly.host.clone(), metric)) {
+                unwelcome.push(anomaly);
+            }
+        }
+        Ok(unwelcome)
     }
 
     /// What people think of an incident.
