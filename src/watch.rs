@@ -112,6 +112,8 @@ pub struct Watch {
     incidents: Incidents,
     detector: Option<Detector>,
     rules: Rules,
+    /// Whether the rules know what was before the first look.
+    recalled: bool,
     learning: Option<Learning>,
     learn_at: DateTime<Utc>,
     /// Hosts that nothing was learned of, and since when there was something to learn.
@@ -144,6 +146,7 @@ impl Watch {
             incidents,
             detector: None,
             rules: Rules::default(),
+            recalled: false,
             learning: None,
             learn_at: DateTime::UNIX_EPOCH,
             unknown: BTreeMap::new(),
@@ -211,13 +214,19 @@ impl Watch {
     async fn find(&mut self, now: DateTime<Utc>) -> Result<Vec<Anomaly>, WatchError> {
         let fleet = self.app.metrics.fleet().await?;
         let moment = gather::now(&self.app.metrics, self.detector.as_ref(), now).await?;
+        if !self.recalled {
+            for (host, metric, past) in gather::disks(&self.app.metrics, now).await? {
+                self.rules.recall(&host, &metric, &past);
+            }
+            self.recalled = true;
+        }
         let hosts = fleet.hosts().iter().map(|host| (&*host.name, host.up));
         let mut found = self.rules.judge(hosts, &moment.observations, &moment.schema, now);
         found.append(&mut self.over);
         self.meet(&fleet, now);
         if let Some(detector) = &mut self.detector {
             detector.tolerate(&self.app.store.unwelcome().await?);
-            let verdicts = detector.look(&moment.observations);
+            let verdicts = detector.look(&moment.known);
             for anomaly::Verdict { host, score, votes, .. } in &verdicts {
                 tracing::debug!(host, score, ?votes, "looked at a host");
             }
@@ -235,11 +244,12 @@ impl Watch {
         let new = fleet.hosts().iter().filter(|host| host.up && !known.contains(&*host.name));
         let new: Vec<_> = new.collect();
         self.unknown.retain(|name, _| new.iter().any(|host| host.name == *name));
-        let enough = time_delta(&config.learn);
+        let (enough, relearn) = (time_delta(&config.learn), time_delta(&config.relearn));
         for host in &new {
             let since = self.unknown.entry(host.name.clone()).or_insert(now);
             if now - *since >= enough {
-                *since = now;
+                // One of which nothing can be learned does not make it learn again and again.
+                *since = now + relearn - enough;
                 self.learn_at = now;
             }
             if let Some(role) = &host.role {

@@ -76,10 +76,12 @@ pub fn backtest(
         let observations = moments.at(at);
         let verdicts = detector.look(&observations);
         progress(place + 1);
-        let Some(now) = DateTime::from_timestamp_millis(at).filter(|_| at >= from) else {
+        let Some(now) = DateTime::from_timestamp_millis(at) else { continue };
+        let hosts = histories.keys().map(|host| (host.as_str(), true));
+        let mut found = rules.judge(hosts, &observations, &schema, now);
+        if at < from {
             continue;
-        };
-        let mut found = rules.judge(std::iter::empty(), &observations, &schema, now);
+        }
         found.extend(verdicts.into_iter().filter_map(|verdict| verdict.anomaly));
         log.observe(found, placement, now);
     }

@@ -271,7 +271,10 @@ impl HostDetector {
         let mut weights = weights.0;
         weights[CONDITIONAL] *= self.conditional.credit();
         let score = if stuck { STUCK } else { fuse(&votes, &weights) };
-        let new = self.novelty.as_mut().is_some_and(|novelty| novelty.judge(&prepared.raw));
+        let new = self
+            .novelty
+            .as_mut()
+            .is_some_and(|novelty| novelty.judge(&prepared.raw, &self.tolerance));
         Opinion { votes, score, stuck, new }
     }
 

@@ -25,8 +25,10 @@ const LEAST_OBSERVATIONS: u32 = 3;
 /// The range of each metric, and for how long it has been beyond.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Novelty {
-    /// Lowest and highest of what is not far.
-    near: Vec<(f32, f32)>,
+    /// Lowest and highest that was seen.
+    seen: Vec<(f32, f32)>,
+    /// How much farther is not far yet.
+    room: Vec<f32>,
     /// Observations in a row that were far.
     far_for: Vec<u32>,
     learned_days: f64,
@@ -41,17 +43,18 @@ impl Novelty {
         if observations as f64 >= DAYS * pace.day() as f64 {
             return None;
         }
-        let range = |(metric, worth): (usize, &f32)| {
+        let range = |metric: usize| {
             let seen = sorted(rows.iter().skip(metric).step_by(schema.metrics().len()).copied());
             if seen.is_empty() {
                 return (f32::NEG_INFINITY, f32::INFINITY);
             }
-            let (low, high) = (quantile(&seen, RARE), quantile(&seen, 1.0 - RARE));
-            let room = (FAR * worth).max(high - low);
-            (low - room, high + room)
+            (quantile(&seen, RARE), quantile(&seen, 1.0 - RARE))
         };
+        let seen: Vec<(f32, f32)> = (0..worth.len()).map(range).collect();
+        let room = seen.iter().zip(worth).map(|((low, high), worth)| (FAR * worth).max(high - low));
         Some(Self {
-            near: worth.iter().enumerate().map(range).collect(),
+            room: room.collect(),
+            seen,
             far_for: vec![0; worth.len()],
             learned_days: observations as f64 / pace.day() as f64,
             lasting: (pace.minutes(LASTING).ceil() as u32).max(LEAST_OBSERVATIONS),
@@ -60,14 +63,17 @@ impl Novelty {
 
     /// Whether it is of so many metrics throughout.
     pub(super) fn fits(&self, metrics: usize) -> bool {
-        self.near.len() == metrics && self.far_for.len() == metrics
+        self.seen.len() == metrics && self.room.len() == metrics && self.far_for.len() == metrics
     }
 
     /// Takes an observation; says whether any metric is far beyond what it was, and for long enough.
-    pub(super) fn judge(&mut self, raw: &[f32]) -> bool {
-        for ((value, (low, high)), far_for) in raw.iter().zip(&self.near).zip(&mut self.far_for) {
+    /// `tolerance` says how many times farther than usual each metric may stray; empty for not at all.
+    pub(super) fn judge(&mut self, raw: &[f32], tolerance: &[f32]) -> bool {
+        for (metric, far_for) in self.far_for.iter_mut().enumerate() {
+            let (low, high) = self.seen[metric];
+            let room = self.room[metric] * tolerance.get(metric).copied().unwrap_or(1.0);
             // What is missing is not far.
-            let far = value < low || value > high;
+            let far = raw[metric] < low - room || raw[metric] > high + room;
             *far_for = if far { far_for.saturating_add(1) } else { 0 };
         }
         (0..self.far_for.len()).any(|metric| self.is_new(metric))
@@ -103,11 +109,11 @@ mod tests {
     fn a_processor_that_stays_busy_is_new_after_half_a_minute() {
         let mut novelty = learned().unwrap();
         for _ in 0..5 {
-            assert!(!novelty.judge(&[52.0, 41.3]));
+            assert!(!novelty.judge(&[52.0, 41.3], &[]));
         }
-        assert!(novelty.judge(&[52.0, 41.3]));
+        assert!(novelty.judge(&[52.0, 41.3], &[]));
         assert!(novelty.is_new(0) && !novelty.is_new(1));
-        assert!(!novelty.judge(&[4.0, 41.3]), "and it is over at once");
+        assert!(!novelty.judge(&[4.0, 41.3], &[]), "and it is over at once");
     }
 
     #[test]
@@ -115,9 +121,21 @@ mod tests {
         let mut novelty = learned().unwrap();
         for index in 0..100 {
             let cpu = if index % 5 == 0 { 3.0 } else { 90.0 };
-            assert!(!novelty.judge(&[cpu, 41.3]));
-            assert!(!novelty.judge(&[f32::NAN, 44.0]));
+            assert!(!novelty.judge(&[cpu, 41.3], &[]));
+            assert!(!novelty.judge(&[f32::NAN, 44.0], &[]));
         }
+    }
+
+    #[test]
+    fn what_people_expect_must_be_farther() {
+        let mut novelty = learned().unwrap();
+        for _ in 0..20 {
+            assert!(!novelty.judge(&[30.0, 41.3], &[1.5, 1.0]));
+        }
+        for _ in 0..5 {
+            novelty.judge(&[30.0, 41.3], &[]);
+        }
+        assert!(novelty.judge(&[30.0, 41.3], &[]));
     }
 
     #[test]

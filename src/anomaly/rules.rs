@@ -36,6 +36,13 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Takes in what file systems were full to before the first look, in percent, in order of time.
+    pub fn recall(&mut self, host: &str, metric: &str, past: &[(DateTime<Utc>, f64)]) {
+        for (at, value) in past {
+            self.filling.judge(host, metric, *value, *at);
+        }
+    }
+
     /// Looks at the hosts and whether each was reached, and at what was measured. Gives an anomaly for
     /// each host that breaks rules, and for those that keep all of them again since the last look, with
     /// its end.
@@ -207,6 +214,16 @@ mod tests {
         news.dedup();
         assert!(news.len() < told.len() / 5, "{} of {}", news.len(), told.len());
         assert!(told.iter().all(|it| it.start == told[0].start), "it is one anomaly");
+    }
+
+    #[test]
+    fn what_was_before_the_first_look_counts() {
+        let mut rules = Rules::default();
+        let past: Vec<_> =
+            (0..70).map(|minute| (at(minute), 80.0 + 0.1 * f64::from(minute))).collect();
+        rules.recall("db-1", "disk /data", &past);
+        let told = look(&mut rules, 70, true, 87.0);
+        assert!(told[0].metrics[0].full_at.is_some(), "{told:?}");
     }
 
     #[test]

@@ -84,6 +84,7 @@ impl Season {
     pub(super) fn fits(&self, metrics: usize) -> bool {
         self.metrics == metrics
             && self.profile.len() == PARTS * metrics
+            && (self.weekdays.is_empty() || self.weekdays.len() == 7 * COARSE * metrics)
             && self.sum.len() == metrics
             && self.count.len() == metrics
             && self.part < PARTS

@@ -37,13 +37,19 @@ fn worth(metric: &str) -> f32 {
     }
 }
 
+/// How much of the past says when a file system will be full, and at what distance.
+const TREND: Duration = Duration::from_hours(6);
+const TREND_STEP: Duration = Duration::from_mins(5);
 /// Parts, such as mount points, of one signal that are watched: a runaway label is not learned.
 const MOST_METRICS: usize = 64;
 
 /// What was measured at one moment.
 pub(super) struct Moment {
+    /// All there are.
     pub(super) schema: Schema,
     pub(super) observations: Vec<Observation>,
+    /// The same with the metrics that the detector knows.
+    pub(super) known: Vec<Observation>,
 }
 
 /// What was measured over time.
@@ -52,7 +58,7 @@ pub(crate) struct Past {
     pub(crate) histories: BTreeMap<String, History>,
 }
 
-/// What is measured now, with the metrics that the detector knows, or with all there are.
+/// What is measured now.
 pub(super) async fn now(
     metrics: &Metrics,
     detector: Option<&Detector>,
@@ -65,26 +71,40 @@ pub(super) async fn now(
             values.insert((measured.host, name(signal, measured.part.as_deref())), measured.value);
         }
     }
-    let schema = match detector {
-        Some(detector) => detector.schema().clone(),
-        None => schema(values.keys().map(|(_, metric)| metric.clone())),
-    };
+    let schema = Schema::new(ordered(values.keys().map(|(_, metric)| metric.clone())));
     let hosts: BTreeSet<&String> = values.keys().map(|(host, _)| host).collect();
-    let observations = hosts
-        .into_iter()
-        .map(|host| Observation {
-            host: host.clone(),
+    let observed = |schema: &Schema| {
+        let value = |host: &String, metric: &String| values.get(&(host.clone(), metric.clone()));
+        let observation = |host: &&String| Observation {
+            host: (*host).clone(),
             at: now.timestamp_millis(),
             values: schema
                 .metrics()
                 .iter()
-                .map(|metric| {
-                    values.get(&(host.clone(), metric.clone())).copied().unwrap_or(f64::NAN)
-                })
+                .map(|metric| value(host, metric).copied().unwrap_or(f64::NAN))
                 .collect(),
+        };
+        hosts.iter().map(observation).collect()
+    };
+    let observations = observed(&schema);
+    let known = detector.map_or_else(Vec::new, |detector| observed(detector.schema()));
+    Ok(Moment { schema, observations, known })
+}
+
+/// What file systems were full to before now: host, metric, and the points in order of time.
+pub(super) async fn disks(
+    metrics: &Metrics,
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, String, Vec<(DateTime<Utc>, f64)>)>, MetricsError> {
+    let window = Window::from_seconds(TREND.as_secs());
+    let series = metrics.history(Signal::Disk, &window, TREND_STEP, now).await?;
+    Ok(series
+        .into_iter()
+        .map(|series| {
+            let metric = name(Signal::Disk, series.part.as_deref());
+            (series.host, metric, series.points)
         })
-        .collect();
-    Ok(Moment { schema, observations })
+        .collect())
 }
 
 /// What there is to learn from before now, at the distance of the looks. What people said is no lesson is
@@ -171,13 +191,19 @@ fn name(signal: Signal, part: Option<&str>) -> String {
     }
 }
 
-/// The metrics, in the order of the signals, then of their parts.
+/// What is learned, in order.
 fn schema(metrics: impl Iterator<Item = String>) -> Schema {
+    let mut metrics = ordered(metrics);
+    metrics.truncate(MOST_METRICS);
+    Schema::with_worth(metrics, worth)
+}
+
+/// The metrics, in the order of the signals, then of their parts.
+fn ordered(metrics: impl Iterator<Item = String>) -> Vec<String> {
     let order = |metric: &String| SIGNALS.iter().position(|signal| is_of(metric, *signal));
     let mut metrics: Vec<String> = metrics.collect::<BTreeSet<_>>().into_iter().collect();
     metrics.sort_by_key(|metric| (order(metric), metric.clone()));
-    metrics.truncate(MOST_METRICS);
-    Schema::with_worth(metrics, worth)
+    metrics
 }
 
 fn is_of(metric: &str, signal: Signal) -> bool {

@@ -335,23 +335,30 @@ impl Draft {
         }
     }
 
-    /// Over is what ended everywhere and stayed quiet.
+    /// Over is what ended everywhere and stayed quiet. What people closed while it went on gets its end
+    /// as well: nobody looks at it for ever.
     fn end_when_quiet(&mut self, now: DateTime<Utc>) {
         let incident = &mut self.incident;
         let quiet = incident.members.iter().all(|member| is_quiet(member.ended(now), now));
-        if !incident.is_live() || !quiet {
+        if !quiet {
             return;
         }
+        let mut settled = false;
         for member in &mut incident.members {
             let ended = member.ended(now);
             if member.anomaly.end != ended {
                 member.anomaly.end = ended;
                 self.touched.insert(key(&member.anomaly));
+                settled = true;
             }
         }
-        incident.state = IncidentState::Resolved;
-        incident.resolved_at = Some(now);
-        self.becomes(ChangeKind::Resolved);
+        if incident.is_live() {
+            incident.state = IncidentState::Resolved;
+            incident.resolved_at = Some(now);
+            self.becomes(ChangeKind::Resolved);
+        } else if settled {
+            self.becomes(ChangeKind::Seen);
+        }
     }
 
     fn into_change(self) -> Option<IncidentChange> {

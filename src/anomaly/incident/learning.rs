@@ -35,15 +35,14 @@ pub fn left_out(
             }
             continue;
         }
-        let fault = answer == Some(Normality::Watched)
-            || votes.useful > 0
-            || incident.resolved_by.is_some();
-        if !fault || votes.expected + votes.false_alarm > votes.useful {
+        let called_a_fault = votes.useful > 0 || incident.resolved_by.is_some();
+        let outvoted = votes.expected + votes.false_alarm > votes.useful;
+        if answer != Some(Normality::Watched) && (!called_a_fault || outvoted) {
             continue;
         }
         for member in &incident.members {
             let anomaly = &member.anomaly;
-            let end = anomaly.end.unwrap_or(now);
+            let end = member.ended(now).unwrap_or(now);
             let between = (anomaly.start.timestamp_millis(), end.timestamp_millis());
             hosts.entry(anomaly.host.clone()).or_default().between.push(between);
         }
@@ -139,7 +138,8 @@ mod tests {
             (&nothing, useful, fault.clone()),
             (&resolved, Votes::default(), fault.clone()),
             (&resolved, expected, None),
-            (&said(Normality::Watched), Votes::default(), fault),
+            (&said(Normality::Watched), Votes::default(), fault.clone()),
+            (&said(Normality::Watched), expected, fault),
             (&said(Normality::Accepted), useful, Some(left(Some(2), &[]))),
         ] {
             let votes = BTreeMap::from([(7, votes)]);

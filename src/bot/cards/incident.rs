@@ -423,6 +423,8 @@ pub fn line(kind: ChangeKind, incident: &Incident) -> Option<String> {
     let severity = incident.severity.as_str();
     Some(match kind {
         ChangeKind::Seen | ChangeKind::Updated => return None,
+        // The same host once more.
+        ChangeKind::Joined if incident.hosts.len() == 1 => return None,
         ChangeKind::Opened => format!("Opened: {hosts}, severity {severity}"),
         ChangeKind::Joined => format!("It is on {hosts} now"),
         ChangeKind::Worsened => format!("Severity is {severity} now, on {hosts}"),
