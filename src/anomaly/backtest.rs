@@ -167,6 +167,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::anomaly::{Schema, Settings};
 
     fn at(minute: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
@@ -231,6 +232,21 @@ mod tests {
             log.observe(seen.into_iter().collect(), &Placement::default(), at(minute));
         }
         assert_eq!(log.finish().anomalies, [anomaly("web-1", 10, Some(10))]);
+    }
+
+    #[test]
+    fn a_disk_that_fills_is_told_before_it_is_full_and_what_came_before_counts() {
+        let schema = Schema::new(vec!["disk /".to_owned()]);
+        let history = History {
+            times: (0..90).map(|minute| minute * 60_000).collect(),
+            rows: (0..90).map(|minute| 70.0 + 0.1 * minute as f32).collect(),
+        };
+        let mut detector = Detector::train(schema, &BTreeMap::new(), Settings::default());
+        let histories = BTreeMap::from([("db-1".to_owned(), history)]);
+        let from = at(80).timestamp_millis();
+        let found = backtest(&mut detector, &histories, from, &Placement::default(), |_| ());
+        assert_eq!(found.incidents.len(), 1);
+        assert!(found.anomalies[0].metrics[0].full_at.is_some(), "{:?}", found.anomalies);
     }
 
     #[test]

@@ -311,3 +311,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_closed_by_hand_and_is_seen_no_more_ends() {
+    let (_, mut open) = tick(&[], &[anomaly("web-1", 0, None, &["cpu"])], 1);
+    open[0].state = IncidentState::Resolved;
+    open[0].resolved_at = Some(at(2));
+    let (kinds, known) = tick(&open, &[], 20);
+    assert!(kinds.is_empty(), "it may go on still: {kinds:?}");
+    let (kinds, known) = tick(&known, &[], 60);
+    assert_eq!(kinds, [ChangeKind::Seen]);
+    assert_eq!(known[0].members[0].anomaly.end, Some(at(1)));
+    assert_eq!(known[0].resolved_at, Some(at(2)), "it was over before");
+    assert!(tick(&known, &[], 90).0.is_empty());
+}
