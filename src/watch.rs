@@ -244,7 +244,7 @@ impl Watch {
         let new = fleet.hosts().iter().filter(|host| host.up && !known.contains(&*host.name));
         let new: Vec<_> = new.collect();
         self.unknown.retain(|name, _| new.iter().any(|host| host.name == *name));
-        let (enough, relearn) = (time_delta(&config.learn), time_delta(&config.relearn));
+        let (enough, relearn) = (config.learn.delta(), config.relearn.delta());
         for host in &new {
             let since = self.unknown.entry(host.name.clone()).or_insert(now);
             if now - *since >= enough {
@@ -304,18 +304,14 @@ impl Watch {
     }
 
     fn relearn(&self) -> TimeDelta {
-        time_delta(&self.app.config.detection.relearn)
+        self.app.config.detection.relearn.delta()
     }
-}
-
-fn time_delta(window: &Window) -> TimeDelta {
-    TimeDelta::from_std(window.duration()).unwrap_or(TimeDelta::days(1))
 }
 
 async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, WatchError> {
     let config = app.config.detection.clone();
     let file = app.config.model_file();
-    let since = now - time_delta(&config.history);
+    let since = now - config.history.delta();
     let incidents = app.store.incidents(Wanted::Since(since)).await?;
     let left_out = left_out(&incidents, &app.store.all_votes().await?, now);
     let past = gather::past(&app.metrics, &config, &left_out, now).await?;

@@ -87,7 +87,7 @@ impl Bot {
                 self.work(speaking, Some(id), &Work::Answer(*answer)).await
             }
             Intent::ShadowReport { window } => {
-                let length = window.as_ref().and_then(length).unwrap_or(TOLD_SINCE);
+                let length = window.as_ref().map_or(TOLD_SINCE, Window::delta);
                 self.shadow_report(speaking, length).await
             }
             Intent::Resolve { id, note, .. } => {
@@ -111,7 +111,7 @@ impl Bot {
         limit: usize,
         summary: bool,
     ) -> Result<Card, Failure> {
-        let length = window.and_then(length).unwrap_or(ANOMALIES_SINCE);
+        let length = window.map_or(ANOMALIES_SINCE, Window::delta);
         let since = self.app.clock.now() - length;
         let all = self.app.recent.anomalies(&self.app).await?;
         let wanted = all.iter().filter(|(_, member)| {
@@ -256,7 +256,7 @@ impl Bot {
             }
             None => None,
         };
-        let length = window.and_then(length).unwrap_or(SILENCE).min(LONGEST_SILENCE);
+        let length = window.map_or(SILENCE, Window::delta).min(LONGEST_SILENCE);
         let Signature { by, at } = speaking.signature(self.app.clock.now());
         let silence = |host: Option<&String>| Silence {
             id: self.app.store.new_id(),
@@ -310,10 +310,6 @@ impl Bot {
 /// `7` of `7`, `#7` and `INC-7`.
 fn number(id: &str) -> Option<u32> {
     id.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok()
-}
-
-fn length(window: &Window) -> Option<TimeDelta> {
-    TimeDelta::try_seconds(window.seconds().cast_signed())
 }
 
 /// Whether a detector's metric is of this signal, whatever part of it.

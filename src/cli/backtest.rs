@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use super::{
@@ -213,7 +213,7 @@ async fn prepare(
     metrics: &Metrics,
     now: DateTime<Utc>,
 ) -> Result<Test, CliError> {
-    let from = now - TimeDelta::seconds(arguments.since.seconds().cast_signed());
+    let from = now - arguments.since.delta();
     let from = from.timestamp_millis();
     let of_watch = config.model_file().filter(|file| file.exists());
     let file = arguments.model.clone().or(of_watch).filter(|_| !arguments.relearn);

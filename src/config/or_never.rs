@@ -39,7 +39,7 @@ impl From<OrNever> for String {
 impl OrNever {
     /// Its length; `None` is never.
     pub fn length(&self) -> Option<TimeDelta> {
-        TimeDelta::try_seconds(self.0.as_ref()?.seconds().cast_signed())
+        self.0.as_ref().map(Window::delta)
     }
 }
 

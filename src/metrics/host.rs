@@ -137,7 +137,7 @@ impl HostMetrics {
         let length = window.duration();
         RangeReading {
             query: format!("sysinfo {signal} {window}"),
-            start: end - TimeDelta::seconds(window.seconds().cast_signed()),
+            start: end - window.delta(),
             end,
             step: history.step(length, max_points).max(INTERVAL),
             series: if asked { history.series(signal, length, max_points, end) } else { vec![] },
@@ -230,7 +230,7 @@ impl HostMetrics {
 
     fn watched_only_since(&self, window: &Window, now: DateTime<Utc>) -> Option<String> {
         let first = self.history().first()?;
-        let start = now - TimeDelta::seconds(window.seconds().cast_signed());
+        let start = now - window.delta();
         (first - start > FRESH).then(|| {
             format!(
                 "I have watched this machine only since {} ({})",

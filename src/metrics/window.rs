@@ -2,6 +2,7 @@
 
 use std::{fmt, fmt::Write as _, str::FromStr, time::Duration};
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 /// A stretch of time, kept as it was written. Written the way Prometheus writes durations.
@@ -49,6 +50,11 @@ impl Window {
     /// Its length.
     pub fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// Its length, to reckon with moments: at most ten years, so this cannot fail.
+    pub fn delta(&self) -> TimeDelta {
+        TimeDelta::seconds(self.seconds.cast_signed())
     }
 
     /// As it was written.

@@ -117,10 +117,9 @@ pub(super) async fn past(
 ) -> Result<Past, MetricsError> {
     let every = config.every.duration();
     let mut past = read(metrics, &config.history, every, now, |_| ()).await?;
-    let enough = TimeDelta::from_std(config.learn.duration()).unwrap_or(TimeDelta::days(1));
     for (host, left_out) in left_out {
         if let Some(history) = past.histories.get_mut(host) {
-            *history = left_out.of(std::mem::take(history), enough);
+            *history = left_out.of(std::mem::take(history), config.learn.delta());
         }
     }
     past.take_short(&config.learn);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     super::{MetricsError, Series, Signal, Window, promql::with_rate_window},
@@ -35,7 +35,7 @@ impl Prometheus {
         let piece = i64::try_from(POINTS_AT_ONCE * seconds).unwrap_or(i64::MAX);
         // Times are multiples of the step, so that hosts and pieces fit together.
         let end = now.timestamp().div_euclid(seconds.cast_signed()) * seconds.cast_signed();
-        let mut start = (now - TimeDelta::seconds(window.seconds().cast_signed())).timestamp();
+        let mut start = (now - window.delta()).timestamp();
         start = start.div_euclid(seconds.cast_signed()) * seconds.cast_signed();
         let mut joined: BTreeMap<(String, Option<String>), Series> = BTreeMap::new();
         while start < end {
