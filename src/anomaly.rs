@@ -83,6 +83,15 @@ pub struct Deviation {
     pub full_at: Option<DateTime<Utc>>,
 }
 
+impl Deviation {
+    /// Whether it is outside what would have been normal, or does not move at all.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.direction == Direction::Stuck
+            || self.value < self.expected_low
+            || self.value > self.expected_high
+    }
+}
+
 /// Which way a metric went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -51,6 +51,14 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// A whole number with its thousands apart: `4,990`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> =
+        digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group)).collect();
+    groups.join(",")
+}
+
 /// The first few of these names, and how many more there are: `` `a`, `b` and 4 more ``. Names may come
 /// from anywhere: they are cut, and lose their control characters.
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> String {

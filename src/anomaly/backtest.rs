@@ -19,43 +19,32 @@ pub struct Backtest {
     pub incidents: Vec<Incident>,
 }
 
-/// The rows of all hosts, moment by moment.
-pub struct Moments<'a> {
-    histories: &'a BTreeMap<String, History>,
-    metrics: usize,
-    times: Vec<i64>,
-    next: BTreeMap<&'a str, usize>,
+/// When any of these hosts reported, in milliseconds since 1970, in order.
+pub fn times(histories: &BTreeMap<String, History>) -> BTreeSet<i64> {
+    histories.values().flat_map(|history| &history.times).copied().collect()
 }
 
-impl<'a> Moments<'a> {
-    /// The moments of these pasts, with so many metrics in a row.
-    pub fn new(histories: &'a BTreeMap<String, History>, metrics: usize) -> Self {
-        let times: BTreeSet<i64> =
-            histories.values().flat_map(|history| &history.times).copied().collect();
-        Self { histories, metrics, times: times.into_iter().collect(), next: BTreeMap::new() }
-    }
-
-    /// When they are, in milliseconds since 1970, in order.
-    pub fn times(&self) -> &[i64] {
-        &self.times
-    }
-
-    /// What each host reported at a moment. Moments are to be asked for in their order.
-    pub fn at(&mut self, at: i64) -> Vec<Observation> {
+/// What all hosts reported, with so many metrics in a row, moment by moment: when, and the observations.
+pub fn moments(
+    histories: &BTreeMap<String, History>,
+    metrics: usize,
+) -> impl ExactSizeIterator<Item = (i64, Vec<Observation>)> {
+    let mut next = vec![0; histories.len()];
+    times(histories).into_iter().map(move |at| {
         let mut observations = Vec::new();
-        for (host, history) in self.histories {
-            let next = self.next.entry(host).or_default();
-            while history.times.get(*next).is_some_and(|time| *time < at) {
+        for ((host, history), next) in histories.iter().zip(&mut next) {
+            if history.times.get(*next) != Some(&at) {
+                continue;
+            }
+            let row = &history.rows[*next * metrics..(*next + 1) * metrics];
+            let values = row.iter().map(|value| f64::from(*value)).collect();
+            observations.push(Observation { host: host.clone(), at, values });
+            while history.times.get(*next) == Some(&at) {
                 *next += 1;
             }
-            if history.times.get(*next) == Some(&at) {
-                let row = &history.rows[*next * self.metrics..(*next + 1) * self.metrics];
-                let values = row.iter().map(|value| f64::from(*value)).collect();
-                observations.push(Observation { host: host.clone(), at, values });
-            }
         }
-        observations
-    }
+        (at, observations)
+    })
 }
 
 /// Shows a detector a past, whose rows have its metrics, as if it happened now. What it says of
@@ -70,10 +59,8 @@ pub fn backtest(
     mut progress: impl FnMut(usize),
 ) -> Backtest {
     let schema = detector.schema().clone();
-    let mut moments = Moments::new(histories, schema.metrics().len());
     let (mut rules, mut log) = (Rules::default(), Log::default());
-    for (place, at) in moments.times().to_vec().into_iter().enumerate() {
-        let observations = moments.at(at);
+    for (place, (at, observations)) in moments(histories, schema.metrics().len()).enumerate() {
         let verdicts = detector.look(&observations);
         progress(place + 1);
         let Some(now) = DateTime::from_timestamp_millis(at) else { continue };
@@ -259,11 +246,9 @@ mod tests {
             ("a".to_owned(), history(&[1, 2])),
             ("b".to_owned(), history(&[2, 3])),
         ]);
-        let mut moments = Moments::new(&histories, 1);
-        assert_eq!(moments.times(), [1, 2, 3]);
-        let seen: Vec<Vec<f64>> = [1, 2, 3]
-            .map(|at| moments.at(at).into_iter().flat_map(|it| it.values).collect())
-            .to_vec();
-        assert_eq!(seen, [vec![1.0], vec![2.0, 2.0], vec![3.0]]);
+        let seen: Vec<(i64, Vec<f64>)> = moments(&histories, 1)
+            .map(|(at, seen)| (at, seen.into_iter().flat_map(|it| it.values).collect()))
+            .collect();
+        assert_eq!(seen, [(1, vec![1.0]), (2, vec![2.0, 2.0]), (3, vec![3.0])]);
     }
 }

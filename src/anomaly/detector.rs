@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Anomaly, Observation, Schema,
+    Anomaly, Deviation, Observation, Schema,
     decision::{Alarm, Limits, once_in_days, threshold},
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
@@ -388,6 +388,11 @@ impl Host {
         if self.anomaly.as_ref().is_none_or(|anomaly| score > anomaly.score) {
             let start = self.anomaly.as_ref().map_or(moment, |anomaly| anomaly.start);
             let begun = self.anomaly.as_ref().map_or(&[][..], |anomaly| &anomaly.metrics);
+            let mut metrics = self.detector.explain(at, row, peers, schema, opinion.stuck, begun);
+            // What creeps is worst when all of it is expected by now: then its beginning tells more.
+            if !begun.is_empty() && !metrics.first().is_some_and(Deviation::is_outside) {
+                metrics = begun.to_vec();
+            }
             let pace = Pace { seconds: self.detector.step_seconds() };
             self.anomaly = Some(Anomaly {
                 host: self.name.clone(),
@@ -396,7 +401,7 @@ impl Host {
                 score,
                 once_in_days: Some(once_in_days(score, pace)),
                 learned_days: self.detector.rough_days(),
-                metrics: self.detector.explain(at, row, peers, schema, opinion.stuck, begun),
+                metrics,
             });
         }
         self.anomaly.clone()

@@ -5,7 +5,7 @@ mod report;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     anomaly::{
         Detector, History, Schema,
-        backtest::{Moments, backtest},
+        backtest::{backtest, times},
         incident::Placement,
         model::{self, Loaded},
     },
@@ -159,14 +159,13 @@ pub(super) async fn run(
     }
     detector.tolerate(&unwelcome);
     let begin = arguments.pictures.is_some().then(|| detector.clone());
-    let moments = Moments::new(&test.histories, detector.schema().metrics().len());
-    let (last, count) = (moments.times().last().copied(), moments.times().len());
-    let first = moments.times().iter().copied().find(|at| *at >= test.from);
-    let (Some(first), Some(last)) = (first, last) else {
+    let times = times(&test.histories);
+    let first = times.range(test.from..).next();
+    let (Some(&first), Some(&last)) = (first, times.last()) else {
         let (source_name, since) = (metrics.describe(), arguments.since.clone());
         return Err(BacktestError::NoPast { source_name, since }.into());
     };
-    let bar = progress::steps(count as u64);
+    let bar = progress::steps(times.len() as u64);
     let found = backtest(detector, &test.histories, test.from, &Placement::of(&fleet), |done| {
         bar.set_position(done as u64);
     });
@@ -330,10 +329,4 @@ fn tested(test: &Test, is_asked: impl Fn(&str) -> bool) -> Result<Vec<String>, C
 /// Milliseconds since 1970 as a moment.
 fn moment(at: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(at).unwrap_or_default()
-}
-
-/// A host as part of the name of a file.
-fn file_name(directory: &Path, host: &str) -> PathBuf {
-    let harmless = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    directory.join(format!("{}.png", host.chars().map(harmless).collect::<String>()))
 }

@@ -15,6 +15,8 @@ pub struct Host {
     pub environment: Option<String>,
     /// Its role label, such as `db`.
     pub role: Option<String>,
+    /// Its zone label, such as `eu-west-1a`: what fails there fails together.
+    pub zone: Option<String>,
     /// Whether the source reached it last time.
     pub up: bool,
 }

@@ -103,6 +103,7 @@ impl Prometheus {
                 host: config.host_label.clone(),
                 environment: config.environment_label.clone(),
                 role: config.role_label.clone(),
+                zone: config.zone_label.clone(),
             },
             max_series: config.max_series.max(1),
             fleets: Cache::builder().max_capacity(1).time_to_live(keep).build(),

@@ -1,8 +1,13 @@
-//! What the bot would have told of the last days, by a real Prometheus.
+//! What the bot would have told of the last days, by a real Prometheus and by this machine's own samples.
 
 use std::process::Output;
 
-use serde_json::Value;
+use chrono::TimeDelta;
+use serde_json::{Value, json as value};
+use smartcloudops::{
+    clock::Clock,
+    store::{Sample, Store},
+};
 
 use crate::support::{
     bot::{Smartcloudops, json},
@@ -73,6 +78,51 @@ fn a_busy_processor_of_this_morning_is_found_with_what_was_learned_before() {
     let unusual = report["hosts"].as_array().unwrap().iter();
     let unusual = unusual.filter(|it| !it["anomalies"].as_array().unwrap().is_empty());
     assert_eq!(drawn, unusual.count());
+}
+
+/// A day and a half of one machine, a sample a minute: its processor is busy for half an hour, two hours
+/// ago, and a file system fills in the last eight hours.
+fn a_past(clock: &Clock) -> Vec<Sample> {
+    const MINUTES: i64 = 36 * 60;
+    let now = clock.now();
+    let mut random = 0x00de_cade_u64;
+    // Nothing is ever quite the same: a number from 0 to 1.
+    let mut noise = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % 1000) as f64 / 1000.0
+    };
+    let sample = |ago: i64| {
+        let at_ms = (now - TimeDelta::minutes(ago)).timestamp_millis();
+        let cpu = if (90..120).contains(&ago) { 95.0 } else { 20.0 } + 3.0 * noise();
+        let disk = 60.0 + 3.0 * (8.0 - ago as f64 / 60.0).max(0.0);
+        let values = value!({ "cpu": cpu, "memory": 40.0 + noise(), "disk /data": disk });
+        Sample { at_ms, values: value!({ "at": at_ms, "v": values }).to_string() }
+    };
+    (0..MINUTES).rev().map(sample).collect()
+}
+
+#[tokio::test]
+async fn the_samples_of_this_machine_are_tested_too() {
+    let bot = Smartcloudops::configured(
+        "[metrics]\nkeep = \"2d\"\n[detection]\nevery = \"1m\"\nhistory = \"1d\"\nlearn = \"12h\"\n",
+    );
+    let (clock, host) = (Clock::system(), whoami::hostname().unwrap());
+    let url = format!("sqlite:{}/bot.db", bot.directory().display());
+    let store = Store::open(&url, clock.clone()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.append_samples(&host, &a_past(&clock)).await.unwrap();
+    store.close().await;
+    let report = json(&bot.run(&["backtest", "--since", "4h", "--relearn", "--json"]));
+    let metrics = of_host(&report, &host).iter().flat_map(|it| it["metrics"].as_array().unwrap());
+    let metrics: Vec<&Value> = metrics.collect();
+    let told = |name: &str, is: &dyn Fn(&Value) -> bool| {
+        metrics.iter().any(|metric| metric["metric"] == name && is(metric))
+    };
+    assert!(told("disk /data", &|metric| metric["full_at"].is_string()), "{report:#}");
+    assert!(told("cpu", &|metric| metric["value"].as_f64().unwrap() > 90.0), "{report:#}");
+    assert!(!told("memory", &|_| true), "{report:#}");
 }
 
 #[test]

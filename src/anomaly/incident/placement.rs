@@ -36,13 +36,13 @@ impl Placement {
         Self { places, roles }
     }
 
-    /// The places of a fleet. It knows no zones.
+    /// The places of a fleet.
     pub fn of(fleet: &Fleet) -> Self {
         Self::new(fleet.hosts().iter().map(|host| {
             let place = Place {
                 environment: host.environment.clone(),
                 role: host.role.clone(),
-                zone: None,
+                zone: host.zone.clone(),
             };
             (host.name.clone(), place)
         }))

@@ -4,7 +4,7 @@ use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::numbers::{MissingHost, TABLE_ROWS, count, missing_text, place, warned};
+use super::numbers::{MissingHost, TABLE_ROWS, missing_text, place, warned};
 use crate::{
     app::App,
     format,
@@ -124,7 +124,7 @@ fn foretold(
             "cannot be foretold yet".to_owned(),
             format!(
                 "I have {} since the last clean-up, and a line needs {need}.",
-                count(*have, "measurement")
+                format::count(*have, "measurement")
             ),
             Tone::Warning,
         ),

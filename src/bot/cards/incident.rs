@@ -128,7 +128,7 @@ fn whose(incident: &Incident) -> String {
     };
     match alike {
         0 | 1 => host,
-        hosts => format!("{host} and {} more", grouped(hosts - 1)),
+        hosts => format!("{host} and {} more", format::grouped(hosts - 1)),
     }
 }
 
@@ -243,21 +243,8 @@ fn places(incident: &Incident) -> String {
 pub(super) fn and_more(named: &[String], all: usize) -> String {
     match all.saturating_sub(named.len()) {
         0 => named.join(", "),
-        more => format!("{} and {} more", named.join(", "), grouped(more)),
+        more => format!("{} and {} more", named.join(", "), format::grouped(more)),
     }
-}
-
-/// A count with its thousands apart: `4,990`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// How rare something like it is.
@@ -383,7 +370,7 @@ pub fn silence_is_over(over: &[Silence], held_back: &[(u32, Member)]) -> Card {
         1 => format!("1 anomaly was held back, in {}", named.join(", ")),
         held => format!(
             "{} anomalies were held back, in {}",
-            grouped(held),
+            format::grouped(held),
             and_more(&named, incidents.len())
         ),
     };

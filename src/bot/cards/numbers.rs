@@ -103,7 +103,7 @@ fn headline(parts: &MetricCard<'_>, first: &Measurement) -> String {
     // Several parts of one host: its name need not be said twice.
     let (whose, first_place) = match &first.part {
         Some(part) if hosts == 1 => (first.host.clone(), part.clone()),
-        _ => (count(hosts, "host"), first_place),
+        _ => (format::count(hosts, "host"), first_place),
     };
     let what = subject(signal, stat, window, Some(&whose));
     let extreme = if order == Some(Order::Asc) { "lowest" } else { "highest" };
@@ -188,10 +188,6 @@ fn subject(signal: Signal, stat: Stat, window: Option<&Window>, whose: Option<&s
 /// A host, and the part of it that is meant.
 pub fn place(host: &str, part: Option<&str>) -> String {
     part.map_or_else(|| host.to_owned(), |part| format!("{host} {part}"))
-}
-
-pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 pub(super) fn missing_text(missing: &[MissingHost]) -> String {
@@ -305,7 +301,7 @@ pub fn picture_alt(signal: Signal, window: &Window, series: &[&Series]) -> Strin
 pub fn query(app: &App, result: &RawReading) -> Card {
     let title = match result.values.len() {
         0 => "The query gave no data".to_owned(),
-        number => format!("The query gave {}", count(number, "value")),
+        number => format!("The query gave {}", format::count(number, "value")),
     };
     let rows = result
         .values

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use chat::{Block, Card, Table, Tone};
 
-use super::numbers::{TABLE_ROWS, count, severity, tone, warned};
+use super::numbers::{TABLE_ROWS, severity, tone, warned};
 use crate::{
     app::App,
     config::Thresholds,
@@ -121,6 +121,9 @@ fn one_host(
     if let Some(role) = &host.role {
         fields.push(("role".to_owned(), role.clone()));
     }
+    if let Some(zone) = &host.zone {
+        fields.push(("zone".to_owned(), zone.clone()));
+    }
     let mut worst = Tone::Neutral;
     let mut concerns = Vec::new();
     for signal in signals {
@@ -170,7 +173,7 @@ fn fleet(
         .collect();
     rated.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.name.cmp(&second.name)));
     let number_of = |states: &[State]| rated.iter().filter(|(it, _)| states.contains(it)).count();
-    let mut title = count(hosts.len(), "host");
+    let mut title = format::count(hosts.len(), "host");
     match number_of(&[State::Down]) {
         0 => {}
         down => {

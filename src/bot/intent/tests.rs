@@ -16,6 +16,7 @@ fn fleet() -> Fleet {
         role: Some(role.into()),
         environment: Some(environment.into()),
         up: true,
+        ..Host::default()
     };
     Fleet::new(vec![
         host("web-1", "web", "prod"),

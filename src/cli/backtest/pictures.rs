@@ -1,13 +1,13 @@
 //! A picture of each host that had anomalies: its most telling metric against what is normal.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::{file_name, moment, report::Report};
+use super::{moment, report::Report};
 use crate::{
-    anomaly::{Anomaly, Detector, Direction, History, backtest::Moments},
+    anomaly::{Anomaly, Detector, Direction, History, backtest::moments},
     bot::cards::incident::{metric_name, signal},
     chart::{self, Backdrop, Chart, Line},
     cli::{CliError, progress},
@@ -47,7 +47,7 @@ pub(super) fn draw(
     look(&mut detector, histories, &mut followed);
     for (host, followed) in &followed {
         let png = picture(host, followed, &by_host[host], zone)?;
-        let file = file_name(directory, host);
+        let file = directory.join(file_name(host));
         fs::write(&file, png).map_err(|source| failed(&file, source))?;
     }
     Ok(followed.len())
@@ -75,15 +75,27 @@ fn follow(report: &Report, detector: &Detector, anomalies: &[&Anomaly]) -> Optio
     })
 }
 
+/// A host as the name of a file, another for each: what does not go everywhere is told by its number.
+fn file_name(host: &str) -> String {
+    let mut name = String::new();
+    for c in host.chars() {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            name.push(c);
+        } else {
+            let _ = write!(name, "%{:02x}", u32::from(c));
+        }
+    }
+    name + ".png"
+}
+
 fn look(
     detector: &mut Detector,
     histories: &BTreeMap<String, History>,
     followed: &mut BTreeMap<&str, Followed>,
 ) {
-    let mut moments = Moments::new(histories, detector.schema().metrics().len());
-    let bar = progress::steps(moments.times().len() as u64);
-    for at in moments.times().to_vec() {
-        let observations = moments.at(at);
+    let moments = moments(histories, detector.schema().metrics().len());
+    let bar = progress::steps(moments.len() as u64);
+    for (at, observations) in moments {
         let verdicts =
             detector.look_asking(&observations, |host| followed.get(host).map(|it| it.place));
         let now = moment(at);

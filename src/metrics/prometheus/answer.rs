@@ -8,6 +8,8 @@ use serde::{
     de::{DeserializeOwned, Visitor},
 };
 
+use crate::format;
+
 /// The most warnings shown of one answer.
 const MAX_WARNINGS: usize = 10;
 
@@ -21,14 +23,6 @@ pub(super) fn bounded(text: &str, length: usize) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// A whole number with its thousands apart.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> =
-        digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group)).collect();
-    groups.join(",")
 }
 
 /// A sample's value: JSON has no NaN, so that it is written as text.
@@ -132,7 +126,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
     if warnings.len() > MAX_WARNINGS {
         let more = warnings.len() - MAX_WARNINGS;
         warnings.truncate(MAX_WARNINGS);
-        warnings.push(format!("and {} more warnings", grouped(more)));
+        warnings.push(format!("and {} more warnings", format::grouped(more)));
     }
     if envelope.is_partial {
         warnings.push("the answer is partial: some of the storage did not answer".to_owned());
@@ -145,7 +139,7 @@ pub(super) fn cut<T>(items: &mut Vec<T>, most: usize) -> Option<String> {
     let all = items.len();
     (all > most).then(|| {
         items.truncate(most);
-        format!("showing the first {} of {} series", grouped(most), grouped(all))
+        format!("showing the first {} of {} series", format::grouped(most), format::grouped(all))
     })
 }
 

@@ -48,6 +48,8 @@ pub struct PrometheusConfig {
     pub environment_label: String,
     /// The label with the role.
     pub role_label: String,
+    /// The label with the zone or rack; where it is missing, `availability_zone` is tried.
+    pub zone_label: String,
     /// The most series shown of one answer.
     pub max_series: usize,
     /// The most questions in flight.
@@ -69,6 +71,7 @@ impl Default for PrometheusConfig {
             host_label: "instance".to_owned(),
             environment_label: "environment".to_owned(),
             role_label: "role".to_owned(),
+            zone_label: "zone".to_owned(),
             max_series: 10_000,
             max_concurrent: 4,
         }

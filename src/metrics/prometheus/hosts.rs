@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::answer::{Item, bounded, grouped};
-use crate::metrics::{Fleet, Host, Measurement, Series, Signal};
+use super::answer::{Item, bounded};
+use crate::{
+    format,
+    metrics::{Fleet, Host, Measurement, Series, Signal},
+};
 
 /// The longest name of a host: what a domain name may have.
 const MAX_NAME: usize = 253;
@@ -17,6 +20,7 @@ pub(super) struct Labels {
     pub host: String,
     pub environment: String,
     pub role: String,
+    pub zone: String,
 }
 
 /// What was found out about the machines.
@@ -49,6 +53,7 @@ struct Member {
     nodename: Option<String>,
     environment: Option<String>,
     role: Option<String>,
+    zone: Option<String>,
     up: Option<bool>,
 }
 
@@ -143,7 +148,7 @@ impl Known {
         if unreadable > 0 {
             known.warnings.push(format!(
                 "hosts left out because their names cannot be read: {}",
-                grouped(unreadable)
+                format::grouped(unreadable)
             ));
         }
         known.fleet = Arc::new(Fleet::new(hosts));
@@ -219,7 +224,7 @@ impl Known {
         if unknown > 0 {
             warnings.push(format!(
                 "series left out because they belong to no known host: {}",
-                grouped(unknown)
+                format::grouped(unknown)
             ));
         }
         (found, warnings)
@@ -238,6 +243,7 @@ impl Group {
             instances: self.values.clone(),
             environment: first(|member| &member.environment),
             role: first(|member| &member.role),
+            zone: first(|member| &member.zone),
             up: flags.is_empty() || flags.contains(&true),
         }
     }
@@ -255,6 +261,8 @@ fn members(labels: &Labels, sightings: &Sightings) -> BTreeMap<String, Member> {
         member.nodename = member.nodename.take().or_else(|| item.metric.get("nodename").cloned());
         member.environment = member.environment.take().or_else(environment);
         member.role = member.role.take().or_else(|| label(&labels.role));
+        let zone = || label(&labels.zone).or_else(|| label("availability_zone"));
+        member.zone = member.zone.take().or_else(zone);
     };
     for item in &sightings.present {
         if let Some(value) = labels.host_of(item) {

@@ -1,7 +1,12 @@
 use super::{super::answer::Number, *};
 
 fn labels(host: &str) -> Labels {
-    Labels { host: host.into(), environment: "environment".into(), role: "role".into() }
+    Labels {
+        host: host.into(),
+        environment: "environment".into(),
+        role: "role".into(),
+        zone: "zone".into(),
+    }
 }
 
 fn item(labels: &[(&str, &str)], value: f64) -> Item {
@@ -93,7 +98,8 @@ fn two_machines_never_share_a_name() {
 #[test]
 fn a_configured_label_is_the_name() {
     let host = |name: &str, env: &str| {
-        item(&[("host", name), ("env", env), ("role", "db"), ("instance", "x:1")], 1.0)
+        let labels = [("host", name), ("env", env), ("role", "db"), ("instance", "x:1")];
+        item(&[&labels[..], &[("availability_zone", "eu-1a")]].concat(), 1.0)
     };
     let present = vec![host("db-1:5", "dev"), host("db-2", " "), item(&[("instance", "y:1")], 1.0)];
     let known =
@@ -101,6 +107,7 @@ fn a_configured_label_is_the_name() {
     assert_eq!(names(&known), ["db-1:5", "db-2"]);
     let first = &known.fleet.hosts()[0];
     assert_eq!((first.environment.as_deref(), first.role.as_deref()), (Some("dev"), Some("db")));
+    assert_eq!(first.zone.as_deref(), Some("eu-1a"));
     assert_eq!(known.fleet.hosts()[1].environment, None);
 }
 
