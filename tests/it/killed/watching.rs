@@ -68,13 +68,12 @@ async fn watch_and_die(database: &Database) {
         server.set(Script::Each(disks));
         let command = if kill % UNHEARD == UNHEARD - 1 { "serve" } else { "chat" };
         let (begun, life) = (Instant::now(), Life::begin(&bot, command));
-        let left = match usual {
-            Some(usual) => usual.mul_f64((random % 1000) as f64 / 600.0),
-            None => {
-                told_all(database, 1).await;
-                usual = Some(begun.elapsed());
-                Duration::ZERO
-            }
+        let left = if let Some(usual) = usual {
+            usual.mul_f64((random % 1000) as f64 / 600.0)
+        } else {
+            told_all(database, 1).await;
+            usual = Some(begun.elapsed());
+            Duration::ZERO
         };
         let shown = life.kill_after(left);
         silent += usize::from(shown.is_empty());
