@@ -80,8 +80,7 @@ fn a_busy_processor_of_this_morning_is_found_with_what_was_learned_before() {
     assert_eq!(drawn, unusual.count());
 }
 
-/// A day and a half of one machine, a sample a minute: its processor is busy for half an hour, two hours
-/// ago, and a file system fills in the last eight hours.
+/// A day and a half of one machine, a sample a minute: its processor was busy three hours ago.
 fn a_past(clock: &Clock) -> Vec<Sample> {
     const MINUTES: i64 = 36 * 60;
     let now = clock.now();
@@ -95,9 +94,8 @@ fn a_past(clock: &Clock) -> Vec<Sample> {
     };
     let sample = |ago: i64| {
         let at_ms = (now - TimeDelta::minutes(ago)).timestamp_millis();
-        let cpu = if (90..120).contains(&ago) { 95.0 } else { 20.0 } + 3.0 * noise();
-        let disk = 60.0 + 3.0 * (8.0 - ago as f64 / 60.0).max(0.0);
-        let values = value!({ "cpu": cpu, "memory": 40.0 + noise(), "disk /data": disk });
+        let cpu = if (150..180).contains(&ago) { 95.0 } else { 20.0 } + 3.0 * noise();
+        let values = value!({ "cpu": cpu, "memory": 40.0 + noise() });
         Sample { at_ms, values: value!({ "at": at_ms, "v": values }).to_string() }
     };
     (0..MINUTES).rev().map(sample).collect()
@@ -115,14 +113,10 @@ async fn the_samples_of_this_machine_are_tested_too() {
     store.append_samples(&host, &a_past(&clock)).await.unwrap();
     store.close().await;
     let report = json(&bot.run(&["backtest", "--since", "4h", "--relearn", "--json"]));
-    let metrics = of_host(&report, &host).iter().flat_map(|it| it["metrics"].as_array().unwrap());
-    let metrics: Vec<&Value> = metrics.collect();
-    let told = |name: &str, is: &dyn Fn(&Value) -> bool| {
-        metrics.iter().any(|metric| metric["metric"] == name && is(metric))
-    };
-    assert!(told("disk /data", &|metric| metric["full_at"].is_string()), "{report:#}");
-    assert!(told("cpu", &|metric| metric["value"].as_f64().unwrap() > 90.0), "{report:#}");
-    assert!(!told("memory", &|_| true), "{report:#}");
+    let mut metrics =
+        of_host(&report, &host).iter().flat_map(|it| it["metrics"].as_array().unwrap());
+    let busy = |it: &Value| it["metric"] == "cpu" && it["value"].as_f64().unwrap() > 90.0;
+    assert!(metrics.any(busy), "{report:#}");
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl HostDetector {
         ranked.into_iter().take(TOP_METRICS).map(|(metric, _)| metric).collect()
     }
 
-    /// The metrics that told when it began, as long as the first of them is outside its normal range.
+    /// The metrics that told when it began, as long as the first of them is outside its normal range, and
+    /// after them what tells now.
     /// With little learned, nothing is that sure.
     fn still_told(
         &self,
@@ -66,7 +67,19 @@ impl HostDetector {
         told.retain(|metric| moment.raw[*metric].is_finite());
         let (low, high) = self.band(moment, lead);
         let value = f64::from(moment.raw[lead]);
-        (value < low || value > high).then_some(told)
+        if value >= low && value <= high {
+            return None;
+        }
+        // What else is far from normal by now is named after them.
+        let outside = |metric: &usize| self.deviation(moment, *metric, schema, false).is_outside();
+        let more = self.most_telling(moment, schema).into_iter().filter(outside);
+        for metric in more {
+            if !told.contains(&metric) {
+                told.push(metric);
+            }
+        }
+        told.truncate(TOP_METRICS);
+        Some(told)
     }
 
     /// Whether anything is far enough from normal to matter to people.
