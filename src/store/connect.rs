@@ -12,11 +12,11 @@ use sqlx::{
     AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 use uuid::{ContextV7, Uuid};
 
-use super::{Backend, Inner, Result, Store, StoreError};
+use super::{Backend, Inner, Result, Store, StoreError, error::is_locked};
 use crate::clock::Clock;
 
 /// How long opening, or waiting for a free connection, may take.
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a statement waits for a lock that another process holds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How long it is until a lock is tried again that SQLite does not wait for.
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// SQLite: one writer, and readers that do not wait for it.
 const SQLITE_CONNECTIONS: u32 = 6;
@@ -151,12 +154,27 @@ async fn prepare(
     connection.execute(wait).await?;
     // It stays in the file, and would be written into an empty one.
     if connection.backend_name() == "SQLite" && missing == Missing::IsMade {
-        connection.execute("PRAGMA journal_mode = WAL").await?;
+        write_ahead(connection, lock_wait).await?;
     }
     for statement in statements {
         connection.execute(*statement).await?;
     }
     Ok(())
+}
+
+/// Turns on the write-ahead log. Of several that do so with a new file at the same moment, SQLite refuses
+/// all but one at once, without waiting: both may hold a lock that the other needs.
+async fn write_ahead(connection: &mut AnyConnection, lock_wait: Duration) -> sqlx::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let done = connection.execute("PRAGMA journal_mode = WAL").await;
+        match done {
+            Err(error) if is_locked(&error) && begun.elapsed() < lock_wait => {
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            done => return done.map(drop),
+        }
+    }
 }
 
 fn target(url: &str, missing: Missing) -> Result<Target> {

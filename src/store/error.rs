@@ -132,6 +132,22 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// Result codes of SQLite: another connection, or this one, holds a lock.
+const BUSY: i64 = 5;
+const LOCKED: i64 = 6;
+
+/// SQLite's own code, without what it extends it by; 0 where there is none.
+fn sqlite_code(error: &dyn DatabaseError) -> i64 {
+    let extended = error.code().and_then(|code| code.parse::<i64>().ok());
+    extended.unwrap_or(0) & 0xff
+}
+
+/// Whether SQLite could not have a lock.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().map(sqlite_code);
+    matches!(code, Some(BUSY | LOCKED))
+}
+
 fn from_database(error: Box<dyn DatabaseError>) -> StoreError {
     if let Some(postgres) = error.try_downcast_ref::<PgDatabaseError>() {
         let code = postgres.code();
@@ -150,9 +166,8 @@ fn from_database(error: Box<dyn DatabaseError>) -> StoreError {
             _ => StoreError::Database(sqlx::Error::Database(error)),
         };
     }
-    let extended: i64 = error.code().and_then(|code| code.parse().ok()).unwrap_or(0);
-    match extended & 0xff {
-        5 | 6 => StoreError::Locked,
+    match sqlite_code(&*error) {
+        BUSY | LOCKED => StoreError::Locked,
         11 | 26 => StoreError::Damaged(format!("SQLite says \"{}\"", error.message())),
         13 => StoreError::DiskFull,
         1 if error.message().starts_with("no such table")
