@@ -86,9 +86,12 @@ pub struct Deviation {
 impl Deviation {
     /// Whether it is outside what would have been normal, or does not move at all.
     pub(crate) fn is_outside(&self) -> bool {
-        self.direction == Direction::Stuck
-            || self.value < self.expected_low
-            || self.value > self.expected_high
+        self.direction == Direction::Stuck || self.outside_by() > 0.0
+    }
+
+    /// How far outside what would have been normal it is, in its unit; not positive where it is inside.
+    pub(crate) fn outside_by(&self) -> f64 {
+        (self.expected_low - self.value).max(self.value - self.expected_high)
     }
 }
 

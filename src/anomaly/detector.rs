@@ -403,6 +403,8 @@ impl Host {
                 learned_days: self.detector.rough_days(),
                 metrics,
             });
+        } else if let Some(anomaly) = &mut self.anomaly {
+            self.detector.keep_current(at, row, peers, schema, &mut anomaly.metrics);
         }
         self.anomaly.clone()
     }

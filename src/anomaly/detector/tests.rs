@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::*;
 
+mod disk;
+
 const MINUTE: i64 = 60_000;
 /// Days of training.
 const DAYS: i64 = 3;

@@ -8,6 +8,15 @@ const FARTHEST: f32 = 30.0;
 /// How far an expected band reaches, in usual distances (mean absolute deviations: about 2.4 standard
 /// deviations).
 const BAND: f32 = 3.0;
+/// So many times farther outside its normal range, a metric of a running anomaly has a new value to be told:
+/// a few times on the way of a disk that fills, not at every look.
+const FARTHER: f64 = 1.25;
+/// A metric that tells so much joins an anomaly which was worse before: what it was not expected to be
+/// by its own past nor by the other metrics once in some ten thousand observations, each.
+const JOINS: f32 = 25.0;
+/// Robust distances from the median that any metric may be expected at; farther only where it is, usually
+/// is, or lately was.
+const ORDINARY: f32 = 4.0;
 
 impl HostDetector {
     /// The metrics that tell most about this moment, the most telling first. What is far enough from
@@ -82,6 +91,41 @@ impl HostDetector {
         Some(told)
     }
 
+    /// Keeps current what a running anomaly names, whose score was higher before: a metric that went
+    /// clearly farther has its new value, and what is clearly off by now and not named joins, as far as
+    /// there is room: another fault, or an effect that came late.
+    pub(crate) fn keep_current(
+        &self,
+        at: i64,
+        prepared: &Prepared,
+        peers: &[f32],
+        schema: &Schema,
+        named: &mut Vec<Deviation>,
+    ) {
+        if named.iter().any(|it| it.direction == Direction::Stuck) {
+            return;
+        }
+        let moment = moment(at, prepared, peers);
+        let mut joined = Vec::new();
+        for metric in measured(moment.raw) {
+            let now = self.deviation(&moment, metric, schema, false);
+            match named.iter_mut().find(|it| it.metric == now.metric) {
+                Some(then) if now.outside_by() > FARTHER * then.outside_by().max(0.0) => {
+                    *then = now;
+                }
+                Some(_) => {}
+                None => {
+                    let joins = self.telling(&moment, metric) >= JOINS
+                        && self.metric_matters(&moment, metric, schema);
+                    joined.extend(joins.then_some(now));
+                }
+            }
+        }
+        joined.sort_by(|left, right| right.sigmas.total_cmp(&left.sigmas));
+        named.extend(joined);
+        named.truncate(TOP_METRICS);
+    }
+
     /// Whether anything is far enough from normal to matter to people.
     pub(crate) fn matters(
         &self,
@@ -96,9 +140,7 @@ impl HostDetector {
 
     fn metric_matters(&self, moment: &Moment, metric: usize, schema: &Schema) -> bool {
         let Some(worth) = schema.worth() else { return true };
-        let Deviation { value, expected_low, expected_high, .. } =
-            self.deviation(moment, metric, schema, false);
-        (expected_low - value).max(value - expected_high) >= f64::from(worth[metric])
+        self.deviation(moment, metric, schema, false).outside_by() >= f64::from(worth[metric])
     }
 
     /// How much a metric tells: both what the other metrics and what its own past explain must leave
@@ -126,7 +168,12 @@ impl HostDetector {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let scaling = &self.scalings[metric];
         let reach = BAND * self.tolerance.get(metric).copied().unwrap_or(1.0) * spread;
-        (f64::from(scaling.value_at(middle - reach)), f64::from(scaling.value_at(middle + reach)))
+        // Far from all that was learned, a model is a guess, and the scales make a small error large.
+        let known = [moment.robust, moment.season, moment.level].map(|it| it[metric]).into_iter();
+        let least = known.clone().fold(-ORDINARY, f32::min);
+        let most = known.fold(ORDINARY, f32::max);
+        let edge = |robust: f32| f64::from(scaling.value_at(robust.clamp(least, most)));
+        (edge(middle - reach), edge(middle + reach))
     }
 
     fn deviation(&self, moment: &Moment, metric: usize, schema: &Schema, stuck: bool) -> Deviation {
