@@ -48,7 +48,7 @@ fn number(value: f64) -> String {
 
 /// So many of something: `1 host`, `20 hosts`.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(number)) }
 }
 
 /// A whole number with its thousands apart: `4,990`.

@@ -11,6 +11,7 @@ use chat::{Card, Conversation, UserRef};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use picture::Picture;
 pub use recent::Recent;
 pub use work::Work;
 
@@ -53,7 +54,7 @@ struct Look<'a> {
     found: &'a [Anomaly],
     placement: &'a Placement,
     silences: &'a [Silence],
-    pictures: HashMap<String, Vec<u8>>,
+    pictures: HashMap<String, Picture>,
     now: DateTime<Utc>,
 }
 
@@ -141,13 +142,19 @@ impl Incidents {
                 telling = Telling::Nothing;
             }
             incident.announced |= telling == Telling::Announce;
-            if matches!(telling, Telling::Announce | Telling::Loudly)
-                || kind == ChangeKind::Worsened && until.is_none()
-            {
+            let loud = matches!(telling, Telling::Announce | Telling::Loudly);
+            if loud {
+                incident.told_over = !incident.is_live();
+            }
+            if loud || kind == ChangeKind::Worsened && until.is_none() {
                 incident.was_told(now);
             }
+            let picture = pictures.get(&incident.fingerprint);
+            if let Some(Picture { shows, .. }) = picture {
+                incident.pictured = Some(shows.clone());
+            }
             store.save_incident(&mut tx, &incident, &touched).await?;
-            if let Some(png) = pictures.get(&incident.fingerprint) {
+            if let Some(Picture { png, .. }) = picture {
                 store.keep_picture(&mut tx, incident.number, png).await?;
             }
             self.tell(&mut tx, &incident, until, telling, kind, now).await?;
@@ -295,8 +302,8 @@ fn telling(kind: ChangeKind, incident: &Incident, silenced: bool) -> Telling {
     }
     match kind {
         ChangeKind::Seen => Telling::Nothing,
-        // An end is always told.
-        ChangeKind::Resolved => Telling::Loudly,
+        // An end is always told, once: what comes and goes in a silence is not heard of each time.
+        ChangeKind::Resolved if !silenced || !incident.told_over => Telling::Loudly,
         ChangeKind::Opened | ChangeKind::Reopened if !silenced => Telling::Loudly,
         _ => Telling::Quietly,
     }

@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     anomaly::{
-        self, Anomaly, Detector,
+        self, Anomaly, Detector, Schema,
         incident::left_out,
-        model::{self, Model},
+        model::{self, Loaded, Model},
         rules::Rules,
     },
     app::App,
@@ -141,11 +141,12 @@ pub enum WatchError {
 impl Watch {
     /// Knows what an earlier run learned, as far as that is not too old, and the hard rules.
     pub fn new(app: Arc<App>, incidents: Incidents) -> Self {
+        let scraped_every = app.config.metrics.prometheus.scrape_interval.delta();
         let mut watch = Self {
             app,
             incidents,
             detector: None,
-            rules: Rules::default(),
+            rules: Rules::of_hosts_scraped_every(scraped_every),
             recalled: false,
             learning: None,
             learn_at: DateTime::UNIX_EPOCH,
@@ -161,13 +162,16 @@ impl Watch {
 
     /// Takes in the model file, unless it is too old or was made with other settings.
     fn remember(&mut self, file: &Path) {
-        let model = match model::load_newest(file, None) {
-            Ok(loaded) => loaded.model,
+        let Loaded { model, passed_over, .. } = match model::load_newest(file, None) {
+            Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(%error, "learning anew");
                 return;
             }
         };
+        for reason in passed_over {
+            tracing::warn!(%reason, "an older model is used");
+        }
         let config = &self.app.config.detection;
         let header = &model.header;
         let span = TimeDelta::milliseconds(header.trained.1 - header.trained.0);
@@ -184,6 +188,9 @@ impl Watch {
             self.knows_until = DateTime::from_timestamp_millis(header.written).unwrap_or_default();
             self.learn_at = learn_at;
             self.detector = Some(model.detector);
+        } else {
+            let old = current.is_none();
+            tracing::info!(old, same_pace, "what was learned does not fit any more: learning anew");
         }
     }
 
@@ -223,6 +230,7 @@ impl Watch {
         let hosts = fleet.hosts().iter().map(|host| (&*host.name, host.up));
         let mut found = self.rules.judge(hosts, &moment.observations, &moment.schema, now);
         found.append(&mut self.over);
+        self.forget_another_fleet(&fleet, &moment.schema, now);
         self.meet(&fleet, now);
         if let Some(detector) = &mut self.detector {
             detector.tolerate(&self.app.store.unwelcome().await?);
@@ -233,6 +241,21 @@ impl Watch {
             found.extend(verdicts.into_iter().filter_map(|verdict| verdict.anomaly));
         }
         Ok(found)
+    }
+
+    /// A model file may be of other hosts or metrics than those that are there: then everything is learned.
+    fn forget_another_fleet(&mut self, fleet: &Fleet, measured: &Schema, now: DateTime<Utc>) {
+        let Some(detector) = &self.detector else { return };
+        let of_these_hosts = detector.hosts().any(|name| fleet.find(name).is_some());
+        let of_these_metrics =
+            detector.schema().metrics().iter().any(|metric| measured.metrics().contains(metric));
+        let nothing_there = fleet.hosts().is_empty() || measured.metrics().is_empty();
+        if nothing_there || of_these_hosts && of_these_metrics {
+            return;
+        }
+        tracing::warn!("what was learned is of other hosts or metrics: learning anew");
+        self.detector = None;
+        self.learn_at = now;
     }
 
     /// Takes note of hosts that are new: they are judged by their role until there is enough of their
@@ -256,11 +279,7 @@ impl Watch {
                 detector.welcome(&host.name, role);
             }
         }
-        detector.allow(|name| {
-            let environment = fleet.find(name)?.environment.as_ref()?;
-            let named = |(name, _): &(&String, &f64)| name.eq_ignore_ascii_case(environment);
-            config.budgets.iter().find(named).map(|(_, budget)| *budget)
-        });
+        detector.allow(|name| budget(config, fleet, name));
     }
 
     /// Learns from the past when it is time, beside the looks; what is learned is used from the next
@@ -308,6 +327,19 @@ impl Watch {
     }
 }
 
+/// The roles of the hosts of a fleet.
+pub(crate) fn roles(fleet: &Fleet) -> BTreeMap<String, String> {
+    let role = |host: &Host| Some((host.name.clone(), host.role.clone()?));
+    fleet.hosts().iter().filter_map(role).collect()
+}
+
+/// The budget of a host: that of its environment, where it has one.
+pub(crate) fn budget(config: &DetectionConfig, fleet: &Fleet, host: &str) -> Option<f64> {
+    let environment = fleet.find(host)?.environment.as_ref()?;
+    let named = |(name, _): &(&String, &f64)| name.eq_ignore_ascii_case(environment);
+    config.budgets.iter().find(named).map(|(_, budget)| *budget)
+}
+
 async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, WatchError> {
     let config = app.config.detection.clone();
     let file = app.config.model_file();
@@ -328,8 +360,7 @@ async fn learned(app: Arc<App>, now: DateTime<Utc>) -> Result<Learned, WatchErro
         };
         let mut detector =
             Detector::train_telling(past.schema, &past.histories, settings(&config), &mut progress);
-        let role = |host: &Host| Some((host.name.clone(), host.role.clone()?));
-        detector.learn_roles(&past.histories, &fleet.hosts().iter().filter_map(role).collect());
+        detector.learn_roles(&past.histories, &roles(&fleet));
         if let (Some(file), Some(span)) = (file, span) {
             let saved = model::save(&file, &Model::new(detector.clone(), span, now));
             if let Err(error) = saved {

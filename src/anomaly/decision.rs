@@ -93,6 +93,11 @@ impl Alarm {
         }
         self.on
     }
+
+    /// Ends it, whatever the next score is.
+    pub(super) fn end(&mut self) {
+        self.on = false;
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::{
     decision::{Alarm, Limits, once_in_days, threshold},
     forest::{self, Forest},
     host::{HostDetector, Opinion, Prepared, Training, Weights, scaled, scalings},
+    incident::STALE_AFTER,
     pace::Pace,
     peers::{Peers, Scaled},
 };
@@ -218,11 +219,13 @@ impl Detector {
     /// Lets metrics stray farther before they count, where people said that they expected it. Replaces
     /// what was tolerated before. `unwelcome` holds an anomaly for each person who said so.
     pub fn tolerate(&mut self, unwelcome: &[Anomaly]) {
+        let mut by_host: BTreeMap<&str, Vec<&Deviation>> = BTreeMap::new();
+        // A broken rule is no matter of how far.
+        for anomaly in unwelcome.iter().filter(|anomaly| anomaly.once_in_days.is_some()) {
+            by_host.entry(&anomaly.host).or_default().extend(anomaly.metrics.first());
+        }
         for host in self.hosts.iter_mut().chain(&mut self.newcomers) {
-            // A broken rule is no matter of how far.
-            let judged = unwelcome.iter().filter(|anomaly| anomaly.once_in_days.is_some());
-            let named = judged.filter(|anomaly| anomaly.host == host.name);
-            let metrics = named.filter_map(|anomaly| anomaly.metrics.first());
+            let metrics = by_host.get(&*host.name).into_iter().flatten();
             let mut times = vec![0; self.schema.metrics().len()];
             for metric in metrics {
                 if let Some(place) =
@@ -351,6 +354,12 @@ impl Host {
             pace,
             rough: self.detector.rough_days().is_some(),
         };
+        let gap = STALE_AFTER.num_milliseconds().max(3 * pace.milliseconds());
+        if row.unseen >= gap {
+            // What was wrong before nobody saw it for so long is over for everyone else.
+            self.alarm.end();
+            self.anomaly = None;
+        }
         let opinion = self.detector.judge(at, row, peers, *weights, forest).heard(limits.threshold);
         let detector = &self.detector;
         let alarm = self.alarm.judge(opinion.score, &limits, || {

@@ -75,6 +75,8 @@ pub(crate) struct Prepared {
     standard: Vec<f32>,
     season: Vec<f32>,
     level: Vec<f32>,
+    /// Milliseconds since the observation before.
+    pub(crate) unseen: i64,
 }
 
 /// What the votes said of one moment.
@@ -211,16 +213,15 @@ impl HostDetector {
 
     /// Scales an observation. Between this and [`HostDetector::judge`] the peers are compared.
     pub(crate) fn prepare(&mut self, at: i64, raw: &[f32]) -> Prepared {
-        if self
-            .last
-            .is_some_and(|last| at.saturating_sub(last) > (GAP + 1) * self.pace.milliseconds())
-        {
+        let unseen = self.last.map_or(0, |last| at.saturating_sub(last));
+        if unseen > (GAP + 1) * self.pace.milliseconds() {
             self.jump.forget();
             self.autoregression.forget();
             self.windows.forget();
         }
         self.last = Some(at);
         let mut prepared = prepare(at, raw, &self.scalings, &self.season, &mut self.level);
+        prepared.unseen = unseen;
         let measured: Vec<f32> = prepared
             .robust
             .iter()

@@ -107,6 +107,12 @@ pub struct Incident {
     /// Who closed it; absent when it ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_by: Option<Signature>,
+    /// Whether the last they heard is that it is over.
+    #[serde(default)]
+    pub told_over: bool,
+    /// What its picture shows; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictured: Option<String>,
     /// When people last heard of it without asking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_told: Option<DateTime<Utc>>,

@@ -31,11 +31,20 @@ const SCORE: f64 = 9.0;
 pub struct Rules {
     /// By host, with a deviation for each broken rule.
     broken: BTreeMap<String, Anomaly>,
-    missed: BTreeMap<String, u32>,
+    /// How often in a row, and since when.
+    missed: BTreeMap<String, (u32, DateTime<Utc>)>,
+    /// For less than this no host is down, however often it is looked at.
+    patience: TimeDelta,
     filling: Filling,
 }
 
 impl Rules {
+    /// Rules of hosts that are scraped so often: one that is looked at more often is not down because
+    /// the same lost scrape is seen again and again.
+    pub fn of_hosts_scraped_every(interval: TimeDelta) -> Self {
+        Self { patience: interval * 2, ..Self::default() }
+    }
+
     /// Takes in what file systems were full to before the first look, in percent, in order of time.
     pub fn recall(&mut self, host: &str, metric: &str, past: &[(DateTime<Utc>, f64)]) {
         for (at, value) in past {
@@ -56,9 +65,10 @@ impl Rules {
         let mut found: BTreeMap<String, Vec<Deviation>> = BTreeMap::new();
         let mut missed_before = std::mem::take(&mut self.missed);
         for (host, up) in hosts {
-            let missed = self.missed.entry(host.to_owned()).or_default();
-            *missed = if up { 0 } else { missed_before.remove(host).unwrap_or(0) + 1 };
-            if *missed > MISSED {
+            let (times, since) = missed_before.remove(host).filter(|_| !up).unwrap_or((0, now));
+            let times = times + u32::from(!up);
+            self.missed.insert(host.to_owned(), (times, since));
+            if times > MISSED && now - since >= self.patience {
                 let down = deviation(UP, 0.0, 1.0, 1.0, Direction::Down);
                 found.entry(host.to_owned()).or_default().push(down);
             }

@@ -14,7 +14,7 @@ use crate::{
     incidents::{Incidents, Work},
     metrics::{Signal, Window},
     store::Wanted,
-    watch::Mode,
+    watch::{self, Mode},
 };
 
 /// How long a silence lasts when nobody says.
@@ -22,7 +22,9 @@ const SILENCE: TimeDelta = TimeDelta::hours(1);
 /// The longest one: what is silenced for ever is forgotten.
 const LONGEST_SILENCE: TimeDelta = TimeDelta::days(30);
 /// Incidents listed at once.
-const LISTED: u32 = 50;
+const LISTED: usize = 50;
+/// Of so many, those they may see are listed.
+const LOOKED_THROUGH: u32 = 1000;
 /// Anomalies listed when nobody says how many.
 const ANOMALIES: usize = 15;
 /// How far back anomalies are listed when nobody says.
@@ -113,7 +115,7 @@ impl Bot {
     ) -> Result<Card, Failure> {
         let length = window.map_or(ANOMALIES_SINCE, Window::delta);
         let since = self.app.clock.now() - length;
-        let all = self.app.recent.anomalies(&self.app).await?;
+        let all = self.app.recent.anomalies(&self.app, speaking.hosts.as_deref()).await?;
         let wanted = all.iter().filter(|(_, member)| {
             let anomaly = &member.anomaly;
             let of_host = speaking.hosts.as_ref().is_none_or(|hosts| hosts.contains(&anomaly.host));
@@ -138,12 +140,13 @@ impl Bot {
             live = self.app.recent.live(&self.app).await?;
             &live
         } else {
-            stored = self.app.store.incidents(Wanted::Latest(state, LISTED)).await?;
+            stored = self.app.store.incidents(Wanted::Latest(state, LOOKED_THROUGH)).await?;
             &stored
         };
         let seen: Vec<_> = all
             .iter()
             .filter(|it| speaking.may(Permission::Ask, it) && speaking.means(it))
+            .take(LISTED)
             .collect();
         self.in_shadow(speaking, cards::incidents(&self.app, state, &seen)).await
     }
@@ -154,7 +157,7 @@ impl Bot {
             return Ok(card);
         }
         let told = self.told(speaking, TOLD_SINCE).await?;
-        Ok(card.note(cards::told(&told, self.app.config.detection.budget)))
+        Ok(card.note(cards::told(&told)))
     }
 
     async fn shadow_report(
@@ -169,15 +172,20 @@ impl Bot {
     async fn told(&self, speaking: &Speaking<'_>, length: TimeDelta) -> Result<Told, Failure> {
         let since = self.app.clock.now() - length;
         let shadow = self.app.config.detection.mode == Mode::Shadow;
-        let hosts = match &speaking.hosts {
-            Some(hosts) => hosts.len(),
-            None => self.app.metrics.fleet().await?.hosts().len(),
+        let fleet = self.app.metrics.fleet().await?;
+        let hosts: Vec<&str> = match &speaking.hosts {
+            Some(hosts) => hosts.iter().map(String::as_str).collect(),
+            None => fleet.hosts().iter().map(|host| &*host.name).collect(),
         };
+        let detection = &self.app.config.detection;
+        let budget =
+            |host: &&str| watch::budget(detection, &fleet, host).unwrap_or(detection.budget);
+        let budget = hosts.iter().map(budget).sum();
         let mut incidents = self.app.store.incidents(Wanted::Since(since)).await?;
         incidents.retain(|it| {
             it.started >= since && (it.announced || shadow) && speaking.may(Permission::Ask, it)
         });
-        Ok(Told { incidents, length, hosts, shadow })
+        Ok(Told { incidents, length, hosts: hosts.len(), budget, shadow })
     }
 
     async fn incident(&self, speaking: &Speaking<'_>, id: &str) -> Result<Card, Failure> {
@@ -300,7 +308,8 @@ impl Bot {
         let there = incidents.vote(number, &who, verdict, &actor, self.app.clock.now()).await?;
         Ok(match verdict {
             Some(verdict) => {
-                cards::feedback(&incident, verdict, self.app.store.votes(number).await?)
+                let votes = self.app.store.votes(number).await?;
+                cards::feedback(&incident, verdict, votes, &self.app.store.unwelcome().await?)
             }
             None => cards::taken_back(there.then_some(number)),
         })

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BATCH: u32 = 20;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// After this many attempts a reply is given up.
+/// After this many attempts an answer is given up. What people are told without asking never is.
 const MOST_ATTEMPTS: u32 = 30;
 
 /// Posts replies on the platforms that are connected.
@@ -75,7 +75,9 @@ impl Outbox {
         delivery: &Delivery,
         error: &ChatError,
     ) -> (&'static str, Result<(), StoreError>) {
-        let retry = pause_before_retry(error, delivery.attempt)
+        let answer = matches!(delivery.how, How::Once);
+        let attempts = if answer { MOST_ATTEMPTS } else { u32::MAX };
+        let retry = pause_before_retry(error, delivery.attempt, attempts)
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
         let label = if retry.is_some() { "put_back" } else { "given_up" };
@@ -164,9 +166,9 @@ async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, C
     Ok(Shown::As(message))
 }
 
-/// How long to wait before the next attempt; `None` when another one cannot help.
-fn pause_before_retry(error: &ChatError, attempt: u32) -> Option<Duration> {
-    if attempt >= MOST_ATTEMPTS {
+/// How long to wait before the next attempt, of so many at most; `None` when another one cannot help.
+fn pause_before_retry(error: &ChatError, attempt: u32, most: u32) -> Option<Duration> {
+    if attempt >= most {
         return None;
     }
     match error {
@@ -187,10 +189,12 @@ mod tests {
     #[test]
     fn a_platform_that_is_away_is_asked_less_and_less_often() {
         let away = ChatError::Unreachable { platform: Platform::Slack, source: "gone".into() };
-        assert_eq!(pause_before_retry(&away, 1), Some(Duration::from_secs(2)));
-        assert_eq!(pause_before_retry(&away, 5), Some(Duration::from_secs(32)));
-        assert_eq!(pause_before_retry(&away, 29), Some(LONGEST_PAUSE));
-        assert_eq!(pause_before_retry(&away, 30), None);
+        let pause = |attempt| pause_before_retry(&away, attempt, MOST_ATTEMPTS);
+        assert_eq!(pause(1), Some(Duration::from_secs(2)));
+        assert_eq!(pause(5), Some(Duration::from_secs(32)));
+        assert_eq!(pause(29), Some(LONGEST_PAUSE));
+        assert_eq!(pause(30), None);
+        assert_eq!(pause_before_retry(&away, 3000, u32::MAX), Some(LONGEST_PAUSE));
     }
 
     #[test]
@@ -199,8 +203,8 @@ mod tests {
             platform: Platform::Slack,
             retry_after: Duration::from_secs(7),
         };
-        assert_eq!(pause_before_retry(&limited, 3), Some(Duration::from_secs(7)));
+        assert_eq!(pause_before_retry(&limited, 3, MOST_ATTEMPTS), Some(Duration::from_secs(7)));
         let refused = ChatError::Refused { platform: Platform::Slack, reason: "no".into() };
-        assert_eq!(pause_before_retry(&refused, 1), None);
+        assert_eq!(pause_before_retry(&refused, 1, MOST_ATTEMPTS), None);
     }
 }

@@ -156,6 +156,8 @@ pub(super) async fn run(
     let detector = &mut test.detector;
     if let Some(budget) = arguments.budget {
         detector.set_budget(budget);
+    } else {
+        detector.allow(|host| watch::budget(&config.detection, &fleet, host));
     }
     detector.tolerate(&unwelcome);
     let begin = arguments.pictures.is_some().then(|| detector.clone());
@@ -255,8 +257,9 @@ async fn learn_before(
     let bar = progress::steps(earlier.histories.len() as u64);
     let mut learned_of = |done: usize, _| bar.set_position(done as u64);
     let settings = watch::settings(detection);
-    let detector =
+    let mut detector =
         Detector::train_telling(earlier.schema, &earlier.histories, settings, &mut learned_of);
+    detector.learn_roles(&earlier.histories, &watch::roles(&*metrics.fleet().await?));
     bar.finish_and_clear();
     Ok(Test { detector, learned: Learned::before(span), histories: past.histories, from })
 }

@@ -103,8 +103,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CliError> {
     let mut dataset = Dataset::open_part(csv, Some(Part::Test), |bytes| bar.set_position(bytes))?;
     let columns = Columns::find(model.detector.schema(), dataset.schema())?;
     bar.suspend(|| tell(&columns, dataset.part()));
+    let mut detector = model.detector;
+    for (host, role) in dataset.roles() {
+        detector.welcome(host, role);
+    }
     let mut detection = Detection::new(
-        model.detector,
+        detector,
         columns,
         Scores::start(create(scores)?).map_err(|source| cannot_write(scores, source))?,
         events.as_ref().map(|file| create(file).map(Events::new)).transpose()?,

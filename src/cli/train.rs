@@ -150,7 +150,7 @@ pub(super) fn budget(text: &str) -> Result<f64, String> {
 
 /// Learns from files.
 pub(super) fn from_files(arguments: &Arguments, clock: &Clock) -> Result<u8, CliError> {
-    let Past { schema, histories } = from_csv(&arguments.source.csv)?;
+    let (Past { schema, histories }, roles) = from_csv(&arguments.source.csv)?;
     if schema.metrics().is_empty() {
         return Err(TrainError::NoMetrics.into());
     }
@@ -165,7 +165,7 @@ pub(super) fn from_files(arguments: &Arguments, clock: &Clock) -> Result<u8, Cli
     let settings = arguments.settings(Settings::default());
     let why = format!("with fewer than {LEAST_ROWS} observations");
     let short: Vec<&str> = short.keys().map(String::as_str).collect();
-    learn(&past, settings, &arguments.model, (&why, &short), clock)
+    learn(&past, &roles, settings, &arguments.model, (&why, &short), clock)
 }
 
 /// Learns from the configured Prometheus.
@@ -203,12 +203,14 @@ pub(super) async fn from_prometheus(
     let why = format!("with a past of less than {} (`detection.learn`)", detection.learn);
     let short: Vec<&str> = short.keys().map(String::as_str).collect();
     let settings = arguments.settings(watch::settings(detection));
-    learn(&past, settings, &arguments.model, (&why, &short), clock)
+    let roles = watch::roles(&*metrics.fleet().await?);
+    learn(&past, &roles, settings, &arguments.model, (&why, &short), clock)
 }
 
 /// Learns, writes the model and says what it knows; also who was left out, and why.
 fn learn(
     past: &Past,
+    roles: &BTreeMap<String, String>,
     settings: Settings,
     file: &Path,
     (why, left_out): (&str, &[&str]),
@@ -224,8 +226,9 @@ fn learn(
     }
     let bar = progress::steps(past.histories.len() as u64);
     let mut learned_of = |done: usize, _| bar.set_position(done as u64);
-    let detector =
+    let mut detector =
         Detector::train_telling(past.schema.clone(), &past.histories, settings, &mut learned_of);
+    detector.learn_roles(&past.histories, roles);
     bar.finish_and_clear();
     let model = Model::new(detector, trained, clock.now());
     let bytes = model::save(file, &model)?;
@@ -247,7 +250,8 @@ fn learn(
     Ok(SUCCESS)
 }
 
-fn from_csv(files: &[PathBuf]) -> Result<Past, CliError> {
+/// The past, and the roles of its hosts.
+fn from_csv(files: &[PathBuf]) -> Result<(Past, BTreeMap<String, String>), CliError> {
     let size = progress::size_of(files);
     // Files are read twice: to know their order, then for their values.
     let bar = progress::bytes(2 * size);
@@ -261,7 +265,7 @@ fn from_csv(files: &[PathBuf]) -> Result<Past, CliError> {
     if dataset.report().bad > 0 {
         note(&dataset.report().to_string());
     }
-    Ok(Past { schema: dataset.schema().clone(), histories })
+    Ok((Past { schema: dataset.schema().clone(), histories }, dataset.roles().clone()))
 }
 
 /// What a detector knows, in two sentences.

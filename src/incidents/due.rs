@@ -2,7 +2,7 @@
 //! gone on for so long that it may be the new normal.
 
 use chat::{Card, Conversation};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Incidents, beginning};
 use crate::{
@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// Anomalies looked through for what a silence held back.
-const MOST_HELD_BACK: u32 = 1000;
+const MOST_HELD_BACK: u32 = 20_000;
+/// That a silence ended longer ago is no news: nobody was connected then.
+const STILL_NEWS: TimeDelta = TimeDelta::hours(1);
 
 impl Incidents {
     /// Says what is due; each thing once, whoever else looks and however often it is restarted.
@@ -34,7 +36,8 @@ impl Incidents {
             return Ok(());
         }
         let since = ended.iter().map(|it| it.silence.at).min().unwrap_or(now);
-        let held_back = store.latest_anomalies(since, MOST_HELD_BACK).await?;
+        let hosts: Option<Vec<String>> = ended.iter().map(|it| it.silence.host.clone()).collect();
+        let held_back = store.latest_anomalies(since, hosts.as_deref(), MOST_HELD_BACK).await?;
         match self.try_to_say(&held_back, silences, now).await {
             Err(error) if store.again(&error).await => {
                 self.try_to_say(&held_back, silences, now).await
@@ -60,7 +63,10 @@ impl Incidents {
         let mut known = store.incidents_in(&mut tx, Wanted::Known, now).await?;
         let mut ended = store.take_ended_silences(&mut tx, now).await?;
         // Somebody already asked for more of the same.
-        ended.retain(|it| silences.iter().all(|going_on| !going_on.is_like(&it.silence)));
+        ended.retain(|it| {
+            now - it.silence.until < STILL_NEWS
+                && silences.iter().all(|going_on| !going_on.is_like(&it.silence))
+        });
         for set_together in ended.chunk_by(are_together) {
             self.tell_the_end(&mut tx, &mut known, set_together, held_back, silences, now).await?;
         }

@@ -27,24 +27,35 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// In a storm the numbers are asked for what matters.
 const MOST: usize = 3;
 
-/// Pictures of what is about to be told, by fingerprint. What cannot be drawn in time is left out.
-pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<String, Vec<u8>> {
-    let worth = |change: &&IncidentChange| {
-        matches!(
-            change.kind,
-            ChangeKind::Opened | ChangeKind::Reopened | ChangeKind::Worsened | ChangeKind::Resolved
-        )
+/// A drawn picture.
+pub(super) struct Picture {
+    pub(super) png: Vec<u8>,
+    /// For those who cannot see it, in one sentence.
+    pub(super) shows: String,
+}
+
+/// Pictures of what is about to be told, by fingerprint, of what goes on first. What cannot be drawn in
+/// time is left out, and drawn when the incident changes next.
+pub(super) async fn pictures(app: &App, changes: &[IncidentChange]) -> HashMap<String, Picture> {
+    let is_worth_it = |change: &&IncidentChange| match change.kind {
+        ChangeKind::Opened | ChangeKind::Reopened | ChangeKind::Worsened | ChangeKind::Resolved => {
+            true
+        }
+        ChangeKind::Updated | ChangeKind::Joined => change.incident.pictured.is_none(),
+        ChangeKind::Seen => false,
     };
+    let mut worth: Vec<_> = changes.iter().filter(is_worth_it).collect();
+    worth.sort_by_key(|change| !change.incident.is_live());
     let mut pictures = HashMap::new();
-    for IncidentChange { incident, .. } in changes.iter().filter(worth).take(MOST) {
-        if let Ok(Some(png)) = tokio::time::timeout(PATIENCE, picture(app, incident)).await {
-            pictures.insert(incident.fingerprint.clone(), png);
+    for IncidentChange { incident, .. } in worth.into_iter().take(MOST) {
+        if let Ok(Some(picture)) = tokio::time::timeout(PATIENCE, picture(app, incident)).await {
+            pictures.insert(incident.fingerprint.clone(), picture);
         }
     }
     pictures
 }
 
-async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
+async fn picture(app: &App, incident: &Incident) -> Option<Picture> {
     let (lead, first) = incident.headline()?;
     let signal = signal(&first.metric)?;
     let part = first.metric[metric_base(&first.metric).len()..].trim();
@@ -87,8 +98,10 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
         marks: points.iter().copied().filter(|(at, _)| unusual(*at)).collect(),
         spans: Vec::new(),
     };
+    let title = format!("{} of {}", metric_name(&first.metric), lead.host);
+    let description = format!("{title} against what is normal and the day before");
     let chart = Chart {
-        title: format!("{} of {}", metric_name(&first.metric), lead.host),
+        title,
         unit: signal.unit(),
         lines: vec![Line { label: lead.host.clone(), points }],
         thresholds: Vec::new(),
@@ -98,5 +111,7 @@ async fn picture(app: &App, incident: &Incident) -> Option<Vec<u8>> {
     };
     let drawn =
         tokio::task::spawn_blocking(move || chart::png_against(&chart, &backdrop)).await.ok()?;
-    drawn.inspect_err(|error| tracing::warn!(%error, "an incident has no picture")).ok()
+    let png =
+        drawn.inspect_err(|error| tracing::warn!(%error, "an incident has no picture")).ok()?;
+    Some(Picture { png, shows: description })
 }

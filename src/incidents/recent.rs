@@ -15,21 +15,26 @@ const KEEP: Duration = Duration::from_secs(5);
 /// Days of anomalies that are looked through.
 pub(crate) const ANOMALY_DAYS: i64 = 30;
 /// The most of them.
-const MOST_ANOMALIES: u32 = 500;
+const MOST_ANOMALIES: u32 = 5000;
+/// Who may see more hosts than this has the anomalies of all read, and picked from.
+const MOST_HOSTS: usize = 500;
+/// Questions about so many different hosts are kept.
+const MOST_QUESTIONS: u64 = 50;
 
+type Hosts = Option<Vec<String>>;
 type Anomalies = Arc<Vec<(u32, Member)>>;
 
 /// The incidents that are not over, and the latest anomalies.
 pub struct Recent {
     live: Cache<(), Arc<Vec<Incident>>>,
-    anomalies: Cache<(), Anomalies>,
+    anomalies: Cache<Hosts, Anomalies>,
 }
 
 impl Default for Recent {
     fn default() -> Self {
         Self {
             live: Cache::builder().max_capacity(1).time_to_live(KEEP).build(),
-            anomalies: Cache::builder().max_capacity(1).time_to_live(KEEP).build(),
+            anomalies: Cache::builder().max_capacity(MOST_QUESTIONS).time_to_live(KEEP).build(),
         }
     }
 }
@@ -53,14 +58,21 @@ impl Recent {
         Ok(live)
     }
 
-    /// The latest anomalies with the numbers of their incidents, newest first.
-    pub(crate) async fn anomalies(&self, app: &App) -> Result<Anomalies, StoreError> {
-        if let Some(anomalies) = self.anomalies.get(&()).await {
+    /// The latest anomalies of these hosts (`None`: of all) with the numbers of their incidents, newest
+    /// first.
+    pub(crate) async fn anomalies(
+        &self,
+        app: &App,
+        hosts: Option<&[String]>,
+    ) -> Result<Anomalies, StoreError> {
+        let few = hosts.filter(|hosts| hosts.len() <= MOST_HOSTS);
+        let asked = few.map(<[String]>::to_vec);
+        if let Some(anomalies) = self.anomalies.get(&asked).await {
             return Ok(anomalies);
         }
         let since = app.clock.now() - chrono::TimeDelta::days(ANOMALY_DAYS);
-        let anomalies = Arc::new(app.store.latest_anomalies(since, MOST_ANOMALIES).await?);
-        self.anomalies.insert((), anomalies.clone()).await;
+        let anomalies = Arc::new(app.store.latest_anomalies(since, few, MOST_ANOMALIES).await?);
+        self.anomalies.insert(asked, anomalies.clone()).await;
         Ok(anomalies)
     }
 }

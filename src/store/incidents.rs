@@ -75,20 +75,31 @@ impl Store {
         Ok(found)
     }
 
-    /// The latest anomalies with the number of their incident, newest first.
+    /// The latest anomalies of these hosts (`None`: of all) with the number of their incident, newest
+    /// first.
     pub async fn latest_anomalies(
         &self,
         since: DateTime<Utc>,
+        hosts: Option<&[String]>,
         limit: u32,
     ) -> Result<Vec<(u32, Member)>> {
-        let rows = sqlx::query(
-            "SELECT incident, body FROM anomalies WHERE started >= $1 OR ended IS NULL \
+        if hosts.is_some_and(<[String]>::is_empty) {
+            return Ok(Vec::new());
+        }
+        let of_hosts = hosts.map_or_else(String::new, |hosts| {
+            let places: Vec<_> = (3..hosts.len() + 3).map(|place| format!("${place}")).collect();
+            format!("AND host IN ({}) ", places.join(", "))
+        });
+        let mut query = sqlx::query(AssertSqlSafe(format!(
+            "SELECT incident, body FROM anomalies WHERE (started >= $1 OR ended IS NULL) {of_hosts}\
              ORDER BY started DESC, host LIMIT $2",
-        )
+        )))
         .bind(millis(since))
-        .bind(i64::from(limit))
-        .fetch_all(&self.inner.pool)
-        .await?;
+        .bind(i64::from(limit));
+        for host in hosts.unwrap_or_default() {
+            query = query.bind(key(host).into_owned());
+        }
+        let rows = query.fetch_all(&self.inner.pool).await?;
         rows.iter().map(member).collect()
     }
 

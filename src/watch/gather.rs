@@ -144,7 +144,10 @@ pub(crate) async fn read(
         }
         progress(place + 1);
     }
-    let schema = schema(by_host.values().flat_map(|metrics| metrics.keys().cloned()));
+    let (schema, left_out) = schema(by_host.values().flat_map(|metrics| metrics.keys().cloned()));
+    if left_out > 0 {
+        tracing::warn!(left_out, most = MOST_METRICS, "not all file systems are learned");
+    }
     let histories =
         by_host.into_iter().map(|(host, series)| (host, rows(&schema, &series, step))).collect();
     Ok(Past { schema, histories })
@@ -190,11 +193,19 @@ fn name(signal: Signal, part: Option<&str>) -> String {
     }
 }
 
-/// What is learned, in order.
-fn schema(metrics: impl Iterator<Item = String>) -> Schema {
+/// What is learned, in order, and how many metrics are not.
+fn schema(metrics: impl Iterator<Item = String>) -> (Schema, usize) {
     let mut metrics = ordered(metrics);
-    metrics.truncate(MOST_METRICS);
-    Schema::with_worth(metrics, worth)
+    // Of many file systems some are left out, but no signal is.
+    let mut room = MOST_METRICS.saturating_sub(metrics.iter().filter(|it| !is_part(it)).count());
+    let before = metrics.len();
+    metrics.retain(|metric| {
+        let kept = !is_part(metric) || room > 0;
+        room -= usize::from(kept && is_part(metric));
+        kept
+    });
+    let left_out = before - metrics.len();
+    (Schema::with_worth(metrics, worth), left_out)
 }
 
 /// The metrics, in the order of the signals, then of their parts.
@@ -203,6 +214,11 @@ fn ordered(metrics: impl Iterator<Item = String>) -> Vec<String> {
     let mut metrics: Vec<String> = metrics.collect::<BTreeSet<_>>().into_iter().collect();
     metrics.sort_by_key(|metric| (order(metric), metric.clone()));
     metrics
+}
+
+/// Whether it is of one part of a host, such as a file system.
+fn is_part(metric: &str) -> bool {
+    metric.contains(' ')
 }
 
 fn is_of(metric: &str, signal: Signal) -> bool {
@@ -235,8 +251,19 @@ mod tests {
     #[test]
     fn columns_are_in_the_order_of_the_signals() {
         let names = ["network_in", "disk /", "cpu", "disk_io", "disk /data"];
-        let schema = schema(names.into_iter().map(str::to_owned));
+        let (schema, _) = schema(names.into_iter().map(str::to_owned));
         assert_eq!(schema.metrics(), ["cpu", "disk /", "disk /data", "disk_io", "network_in"]);
+    }
+
+    #[test]
+    fn many_file_systems_leave_no_signal_out() {
+        let disks = (0..100).map(|number| format!("disk /mnt/{number:03}"));
+        let signals = ["cpu", "load", "network_in"].map(str::to_owned);
+        let (schema, left_out) = schema(disks.chain(signals));
+        assert_eq!((schema.metrics().len(), left_out), (MOST_METRICS, 39));
+        for metric in ["cpu", "load", "network_in", "disk /mnt/000"] {
+            assert!(schema.metrics().iter().any(|it| it == metric), "{metric}");
+        }
     }
 
     #[test]
@@ -251,7 +278,7 @@ mod tests {
             ("cpu".to_owned(), series(&[(60, 1.0), (120, 2.0)])),
             ("load".to_owned(), series(&[(125, 7.0)])),
         ]);
-        let schema = schema(measured.keys().cloned());
+        let (schema, _) = schema(measured.keys().cloned());
         let history = rows(&schema, &measured, TimeDelta::minutes(1));
         assert_eq!(history.times, [60_000, 120_000]);
         assert_eq!(history.rows.len(), 4);

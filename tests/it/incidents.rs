@@ -343,6 +343,39 @@ async fn a_storm_is_one_message_with_the_true_count() {
         assert!(card.contains("and 4,990 more"), "{card}");
         assert!(card.len() < 2000, "{card}");
         assert!(lines.len() <= 2, "{lines:?}");
+        // What was before it is still answered, and votes on it leave other votes alone.
+        let votes = async || scene.room.app.store.unwelcome().await.unwrap().len();
+        let before = Anomaly { end: Some(start), ..hot("web-1", start - TimeDelta::hours(2)) };
+        let before = scene.incidents.observe_in(&[before], &placement, start).await.unwrap();
+        let says = async |text: &str| scene.room.says(ANA, text).await.unwrap();
+        let card = read(&says("anomalies on web-1").await);
+        assert!(card.contains("web-1"), "{card}");
+        says(&format!("expected #{}", before[0].number)).await;
+        assert_eq!(votes().await, 1);
+        let card = read(&says("expected #1").await);
+        assert!(card.contains("4,999 metrics"), "{card}");
+        assert_eq!(votes().await, 5001);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_vote_on_the_same_metric_says_how_far_it_may_stray_in_all() {
+    scene(async |scene| {
+        for times in ["1.5", "2.25"] {
+            let start = scene.now();
+            let number =
+                scene.incidents.observe_in(&[hot("web-1", start)], &placement(), start).await;
+            let number = number.unwrap()[0].number;
+            let card = scene.room.says(ANA, &format!("expected #{number}")).await.unwrap();
+            assert!(read(&card).contains(&format!("may stray {times} times")), "{}", read(&card));
+            let over = Anomaly { end: Some(start), ..hot("web-1", start) };
+            scene.found(&[over]).await;
+            for _ in 0..2 {
+                scene.database.clock.advance(TimeDelta::hours(1));
+                scene.found(&[]).await;
+            }
+        }
     })
     .await;
 }

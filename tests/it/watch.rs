@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use smartcloudops::{
     anomaly::{
+        Detector, History, Schema, Settings,
         incident::{Normality, Signature},
-        model,
+        model::{self, Model},
     },
     clock::Clock,
     incidents::{Incidents, Work},
@@ -74,6 +75,38 @@ async fn a_host_that_stopped_is_told_once_and_the_rest_is_learned() {
             assert_eq!(written(), start.timestamp_millis() + 60_000, "once");
         }
         assert_eq!(watch.learned(), 20, "a minute is too short to forget what was before");
+        room.app.store.close().await;
+    };
+    Box::pin(on_sqlite(story)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_another_fleet_is_not_believed() {
+    let Some(server) = peers::fleet() else { return };
+    let story = async |database: &Database| {
+        let clock = &database.clock;
+        clock.advance(smartcloudops::clock::Clock::system().now() - clock.now());
+        let room = Room::configured(database, &server, SETTINGS).await;
+        let incidents = Incidents::silent(room.app.clone());
+        let minutes = 0..1440_i64;
+        let history = History {
+            times: minutes.clone().map(|minute| minute * 60_000).collect(),
+            rows: minutes.map(|minute| (minute % 7) as f32).collect(),
+        };
+        let schema = Schema::new(vec!["cpu".to_owned()]);
+        let strangers = ["elsewhere-1".to_owned(), "elsewhere-2".to_owned()];
+        let histories = strangers.map(|host| (host, history.clone())).into();
+        let detector = Detector::train(schema, &histories, Settings::default());
+        let file = room.app.config.model_file().unwrap();
+        let span = (0, 1440 * 60_000);
+        model::save(&file, &Model::new(detector, span, clock.now())).unwrap();
+        let mut watch = Watch::new(room.app.clone(), incidents);
+        assert_eq!(watch.learned(), 2, "it is as good as any, as far as one knows");
+        watch.look().await.unwrap();
+        assert_eq!(watch.learned(), 0);
+        watch.look().await.unwrap();
+        watch.has_learned().await;
+        assert_eq!(watch.learned(), 20);
         room.app.store.close().await;
     };
     Box::pin(on_sqlite(story)).await;

@@ -2,7 +2,7 @@
 
 use csv::ByteRecord;
 
-/// Columns that say something about a host and are no metrics. `role` makes peer groups and `split` says
+/// Columns that say something about a host and are no metrics. `role` says by whom a host is judged that has no past, and `split` says
 /// which rows are for training; the others are ignored.
 pub const LABELS: [&str; 14] = [
     "role",

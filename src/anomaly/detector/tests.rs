@@ -413,6 +413,21 @@ fn after_a_gap_or_a_clock_that_jumped_it_still_sees() {
 }
 
 #[test]
+fn what_was_wrong_before_a_host_was_silent_for_long_is_not_told_when_it_is_back() {
+    let mut detector = trained();
+    detector.schema = with_worth();
+    let burning = |host: i64, _: i64, values: &mut Vec<f64>| {
+        values[0] += if host == 1 { 45.0 } else { 0.0 };
+    };
+    assert!(alarms(&watch(&mut detector, 0..10, burning), "web-1") > 0);
+    let back = watch(&mut detector, 130..160, |_, _, _| {});
+    assert!(back.iter().all(|verdict| verdict.anomaly.is_none()), "it is long over");
+    let again = watch(&mut detector, 160..170, burning);
+    let anomaly = again.iter().find_map(|verdict| verdict.anomaly.as_ref()).expect("it is told");
+    assert!(anomaly.start.timestamp_millis() >= (DAYS * 1440 + 160) * MINUTE);
+}
+
+#[test]
 fn metrics_that_are_scraped_ten_times_less_often_are_no_flood_and_not_hidden() {
     // Learned at a scrape every 15 s; now each value stands for 150 s, which is two or three looks.
     let look = |detector: &mut Detector, minutes: std::ops::Range<i64>, more: f64| {

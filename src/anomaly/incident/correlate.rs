@@ -218,6 +218,8 @@ fn home(
             reopened: 0,
             announced: false,
             resolved_by: None,
+            told_over: false,
+            pictured: None,
             last_told: None,
             reminders: 0,
             asked: false,

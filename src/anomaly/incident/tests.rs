@@ -109,6 +109,22 @@ fn what_looks_alike_belongs_together_and_environments_never_mix() {
 }
 
 #[test]
+fn what_shares_a_zone_belongs_together_whatever_it_is_and_does() {
+    let zoned = |zones: [&str; 2]| {
+        let hosts = ["web-1", "db-1"].into_iter().zip(zones).map(|(host, zone)| {
+            let environment = Some("prod".to_owned());
+            let place =
+                Place { environment, role: Some(host.to_owned()), zone: Some(zone.to_owned()) };
+            (host.to_owned(), place)
+        });
+        let found = [anomaly("web-1", 0, None, &["cpu"]), anomaly("db-1", 5, None, &["disk_io"])];
+        correlate(&[], &found, &Placement::new(hosts), at(6)).len()
+    };
+    assert_eq!(zoned(["a", "a"]), 1);
+    assert_eq!(zoned(["a", "b"]), 2);
+}
+
+#[test]
 fn more_hosts_join_worse_is_said_and_quiet_is_the_end() {
     let first = anomaly("web-1", 0, None, &["cpu"]);
     let (_, open) = tick(&[], std::slice::from_ref(&first), 1);
@@ -244,6 +260,7 @@ fn a_storm_without_roles_in_which_no_two_are_the_same_is_quick_too() {
     let took = started.elapsed();
     println!("5,000 of their own: {} incidents in {took:?}", kinds.len());
     assert!(took.as_secs_f64() < 2.0, "without optimisation and on a busy machine: {took:?}");
+    assert!(kinds.len() <= 40, "no more than there are metrics: {}", kinds.len());
     assert_eq!(open.iter().map(|it| it.members.len()).sum::<usize>(), 5000);
 }
 

@@ -57,9 +57,8 @@ pub fn incident(incident: &Incident, around: &Around) -> Card {
     }
     // That a host is down is nothing to draw, and an earlier picture shows something else.
     let drawn = incident.headline().filter(|(_, it)| signal(&it.metric).is_some());
-    if let (Some(png), Some((lead, first))) = (&around.picture, drawn) {
-        let (metric, host) = (metric_name(&first.metric), short(&lead.host, WORD));
-        let alt = format!("{metric} of {host} against what is normal and the day before");
+    if let (Some(png), Some(shows), Some(_)) = (&around.picture, &incident.pictured, drawn) {
+        let alt = short(shows, TITLE);
         let name = format!("incident-{}.png", incident.number);
         card = card.with(Block::Image(Image { name, png: png.clone(), alt }));
     }

@@ -1,12 +1,17 @@
 //! Answers about incidents and anomalies.
 
+use std::collections::BTreeSet;
+
 use chat::{Block, Card, Table, Tone};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::incident::{metric_name, rarity, short, title};
 use crate::{
     access::{Refusal, RefusalKind},
-    anomaly::incident::{Feedback, Incident, IncidentState, Member, Normality, Silence, Votes},
+    anomaly::{
+        Anomaly,
+        incident::{Feedback, Incident, IncidentState, Member, Normality, Silence, Votes},
+    },
     app::App,
     format,
     watch::Mode,
@@ -62,15 +67,17 @@ pub struct Told {
     pub length: TimeDelta,
     /// On how many hosts.
     pub hosts: usize,
+    /// So often a day people can bear it, on all of them.
+    pub budget: f64,
     /// Nobody was told: it was only looked.
     pub shadow: bool,
 }
 
 /// `Would have alerted 3 times in 7 days (20 hosts; the budget allows 14)`.
-pub fn told(told: &Told, budget: f64) -> String {
+pub fn told(told: &Told) -> String {
     let verb = if told.shadow { "Would have alerted" } else { "Alerted" };
     let days = told.length.num_seconds() as f64 / 86_400.0;
-    let allowed = budget * told.hosts as f64 * days;
+    let allowed = told.budget * days;
     // Of few, the tenths matter.
     let allowed = if allowed < 10.0 { format!("{allowed:.1}") } else { format!("{allowed:.0}") };
     format!(
@@ -84,7 +91,7 @@ pub fn told(told: &Told, budget: f64) -> String {
 
 /// The same, with what it was.
 pub fn shadow_report(app: &App, about: &Told) -> Card {
-    let card = Card::titled(told(about, app.config.detection.budget));
+    let card = Card::titled(told(about));
     let card = match about.incidents.as_slice() {
         [] => card.tone(Tone::Good),
         found => card.with(Block::Table(table(app, &found.iter().collect::<Vec<_>>()))),
@@ -255,8 +262,13 @@ pub fn silenced(app: &App, silences: &[Silence]) -> Card {
     .line("What happens meanwhile is recorded: `anomalies` shows it.")
 }
 
-/// A vote was cast.
-pub fn feedback(incident: &Incident, verdict: Feedback, votes: Votes) -> Card {
+/// A vote was cast. `unwelcome` is what people called expected or false until now, everywhere.
+pub fn feedback(
+    incident: &Incident,
+    verdict: Feedback,
+    votes: Votes,
+    unwelcome: &[Anomaly],
+) -> Card {
     let number = incident.number;
     let word = match verdict {
         Feedback::Expected => "expected",
@@ -265,7 +277,7 @@ pub fn feedback(incident: &Incident, verdict: Feedback, votes: Votes) -> Card {
     };
     let effect = match verdict {
         Feedback::Useful => "Good to know: I keep looking as I do.".to_owned(),
-        Feedback::Expected | Feedback::FalseAlarm => widened(incident, votes),
+        Feedback::Expected | Feedback::FalseAlarm => widened(incident, unwelcome),
     };
     let Votes { expected, false_alarm, useful } = votes;
     Card::titled(format!("You think #{number} was {word}"))
@@ -275,15 +287,33 @@ pub fn feedback(incident: &Incident, verdict: Feedback, votes: Votes) -> Card {
 }
 
 /// What a vote changes, in words.
-fn widened(incident: &Incident, votes: Votes) -> String {
+fn widened(incident: &Incident, unwelcome: &[Anomaly]) -> String {
     let headline = incident.headline().filter(|(lead, _)| lead.once_in_days.is_some());
     let Some((lead, first)) = headline else {
         return "A broken rule stays one: `silence` keeps me quiet about it for a while."
             .to_owned();
     };
-    let people = i32::try_from(votes.expected + votes.false_alarm).unwrap_or(i32::MAX);
+    let about = |anomaly: &Anomaly| {
+        anomaly
+            .once_in_days
+            .is_some()
+            .then(|| anomaly.metrics.first())
+            .flatten()
+            .map(|first| (anomaly.host.clone(), first.metric.clone()))
+    };
+    let this = (lead.host.clone(), first.metric.clone());
+    let times = unwelcome.iter().filter(|it| about(it).as_ref() == Some(&this)).count();
+    let people = i32::try_from(times).unwrap_or(i32::MAX);
+    let all: BTreeSet<_> = incident.members.iter().filter_map(|it| about(&it.anomaly)).collect();
+    let others = match all.len().saturating_sub(1) {
+        0 => String::new(),
+        others => format!(
+            " The same goes for {} that began it elsewhere.",
+            format::count(others, "metric")
+        ),
+    };
     format!(
-        "From now on {} of {} may stray {} times as far before I speak up.",
+        "From now on {} of {} may stray {} times as far before I speak up.{others}",
         super::incident::metric_name(&first.metric),
         short(&lead.host, 80),
         crate::anomaly::tolerance(people)

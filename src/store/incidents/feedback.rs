@@ -13,6 +13,9 @@ use crate::anomaly::{
     incident::{Feedback, Member, Votes},
 };
 
+/// Of so many votes, the newest, something is learned.
+const MOST_VOTES: i64 = 1000;
+
 impl Store {
     /// Casts a person's vote, or changes it.
     pub async fn vote(
@@ -69,11 +72,12 @@ impl Store {
     pub async fn unwelcome(&self) -> Result<Vec<Anomaly>> {
         let rows = sqlx::query(
             "SELECT feedback.incident AS incident, feedback.principal AS principal, \
-             anomalies.body AS body FROM feedback \
+             anomalies.body AS body FROM (SELECT incident, principal FROM feedback \
+             WHERE verdict IN ('expected', 'false_alarm') ORDER BY at DESC LIMIT $1) AS feedback \
              JOIN anomalies ON anomalies.incident = feedback.incident \
-             WHERE feedback.verdict IN ('expected', 'false_alarm') \
-             ORDER BY feedback.at DESC, anomalies.id LIMIT 1000",
+             ORDER BY feedback.incident, feedback.principal, anomalies.id",
         )
+        .bind(MOST_VOTES)
         .fetch_all(&self.inner.pool)
         .await?;
         let (mut unwelcome, mut counted) = (Vec::new(), BTreeSet::new());

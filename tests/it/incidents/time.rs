@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chat::{Capabilities, ChatAdapter as _, Tone};
 use chrono::TimeDelta;
 use smartcloudops::{
     anomaly::{
@@ -77,6 +78,64 @@ async fn what_is_serious_and_nobodys_is_said_again_at_doubling_distance() {
         assert_eq!(rest, ["UANA took it", "UANA gave it", "Nobody took "], "{lines:?}");
         says("silence incident 1 2h").await;
         assert_eq!(after(&scene, 110, &found).await.len(), 6, "silenced");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_and_goes_in_a_silence_is_told_to_be_over_once() {
+    scene(async |scene| {
+        let can = scene.room.slack.capabilities();
+        scene.room.is_poor(Capabilities { edits: false, threads: false, ..can });
+        for flap in 0..4 {
+            let start = scene.now();
+            scene.found(&[hot("web-1", start)]).await;
+            scene.is_shown().await;
+            if flap == 0 {
+                scene.room.says(ANA, "silence web-1 8h").await.unwrap();
+            }
+            scene.database.clock.advance(TimeDelta::minutes(2));
+            let over = Anomaly { end: Some(scene.now()), ..hot("web-1", start) };
+            scene.found(&[over]).await;
+            scene.database.clock.advance(TimeDelta::minutes(6));
+            let kinds = scene.found(&[]).await;
+            assert_eq!(kinds, [ChangeKind::Resolved], "{flap}");
+            scene.is_shown().await;
+        }
+        let (roots, _) = scene.shown();
+        let tones: Vec<_> = roots.iter().map(|card| card.tone).collect();
+        assert_eq!(tones, [Tone::Warning, Tone::Neutral, Tone::Good], "begun, silenced, over");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_silence_ended_while_nobody_was_connected_is_no_news_later() {
+    scene(async |scene| {
+        scene.room.says(ANA, "silence cpu for 1h").await.unwrap();
+        scene.database.clock.advance(TimeDelta::days(3));
+        scene.found(&[]).await;
+        scene.is_shown().await;
+        let posts = scene.room.slack.fake.cards();
+        assert!(posts.iter().all(|card| !card.title.contains("is over")), "{posts:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_of_a_metric_is_one_of_all_hosts() {
+    scene(async |scene| {
+        let says = async |text: &str| scene.room.says(ANA, text).await.unwrap().title;
+        assert_eq!(says("silence cpu 2h").await, "Silenced until 14:00: CPU");
+        let start = scene.now();
+        scene.found(&[hot("web-1", start), hot("web-9", start)]).await;
+        scene.is_shown().await;
+        assert!(scene.shown().0.is_empty());
+        let mut other = hot("web-2", start);
+        other.metrics[0].metric = "memory".to_owned();
+        scene.found(&[other]).await;
+        scene.is_shown().await;
+        assert_eq!(scene.shown().0.len(), 1);
     })
     .await;
 }

@@ -14,7 +14,7 @@ fn fills(late: i64) -> [Vec<Anomaly>; 3] {
     let mut histories = histories(1);
     for history in histories.values_mut() {
         for (minute, row) in history.rows.chunks_exact_mut(5).enumerate() {
-            row[4] = disk(minute as i64, 0.0) as f32;
+            row[4] = disk(i64::try_from(minute).unwrap(), 0.0) as f32;
         }
     }
     let mut detector = Detector::train(with_worth(), &histories, Settings::default());

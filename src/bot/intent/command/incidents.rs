@@ -134,7 +134,7 @@ impl Request<'_, '_> {
         if !left {
             return Parsed::Other;
         }
-        let usage = (id.is_none() && hosts.names.is_empty()).then(|| {
+        let usage = (id.is_none() && hosts.names.is_empty() && metric.is_none()).then(|| {
             format!(
                 "Say what to silence, and for how long: `silence {} cpu 2h`, `silence incident 12 1h`.",
                 self.example_host()
