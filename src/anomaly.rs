@@ -6,7 +6,6 @@
 pub mod backtest;
 pub mod csv;
 pub mod evaluate;
-pub mod exposition;
 pub mod forest;
 pub mod incident;
 pub mod model;

@@ -7,6 +7,7 @@ mod config;
 mod detect;
 mod doctor;
 mod evaluate;
+mod pages;
 mod progress;
 mod roles;
 mod simulate;
@@ -92,6 +93,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Make up the metrics of machines with known faults, to try a detector on
     Simulate(simulate::Arguments),
+    /// Turn pages of node_exporters into metrics to learn from, where there is no Prometheus
+    Pages(pages::Arguments),
     /// Learn what is normal on each host from its past, into a model file
     Train(train::Arguments),
     /// Say how unusual observations are, by what a model has learned
@@ -191,6 +194,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
         }
         Command::Config(command) => return config::run(command, arguments.config.as_deref()),
         Command::Evaluate(arguments) => return evaluate::run(arguments),
+        Command::Pages(arguments) => return pages::run(arguments),
         Command::Simulate(arguments) => return simulate::run(arguments),
         Command::Train(arguments) if !arguments.asks_prometheus() => {
             return train::from_files(arguments, &Clock::system());
@@ -235,6 +239,7 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
             Command::Config(_)
             | Command::Doctor
             | Command::Evaluate(_)
+            | Command::Pages(_)
             | Command::Simulate(_)
             | Command::Detect(_)
             | Command::Completions { .. } => Ok(SUCCESS),

@@ -4,6 +4,7 @@
 //! asks, and by the two sources, which answer: [`prometheus`] and [`host`].
 
 mod error;
+pub mod exposition;
 mod fleet;
 pub mod forecast;
 pub mod host;

@@ -192,6 +192,6 @@ fn cannot_write(path: &Path, source: io::Error) -> CliError {
 }
 
 /// Whether two paths lead to one file that is there.
-fn is_same(one: &Path, other: &Path) -> bool {
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -6,7 +6,7 @@ use std::{fs::File, path::PathBuf};
 
 use clap::Args;
 
-use super::{CliError, FAILED, SUCCESS, complain, say};
+use super::{CliError, FAILED, SUCCESS, complain, progress, say};
 use crate::anomaly::evaluate::{self, Evaluation, Options, Tolerance};
 
 const EXAMPLE: &str = "\
@@ -67,7 +67,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CliError> {
         File::open(path)
             .map_err(|source| CliError::Io { what: format!("read {}", path.display()), source })
     };
-    let entities = evaluate::read(open(&arguments.scores)?, open(&arguments.labels)?)?;
+    let (scores, labels) = (open(&arguments.scores)?, open(&arguments.labels)?);
+    let files = [arguments.scores.clone(), arguments.labels.clone()];
+    let bar = progress::bytes(progress::size_of(&files));
+    let entities = evaluate::read(bar.wrap_read(scores), bar.wrap_read(labels))?;
+    bar.finish_and_clear();
     let Arguments { merge_gap, lead, grace, .. } = *arguments;
     let options = Options {
         tolerance: Tolerance { merge_gap, lead, grace },

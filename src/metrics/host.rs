@@ -2,10 +2,12 @@
 
 mod history;
 mod machine;
+mod pages;
 mod rates;
 mod sample;
 
 pub use history::History;
+pub use pages::{NotAPage, Pages};
 pub use sample::{ParseSampleError, Sample};
 
 use std::{

@@ -8,7 +8,7 @@ use crate::support::{
     scripted::{Script, Scripted},
 };
 
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["serve"],
     &["chat"],
@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["audit", "export"],
     &["evaluate"],
     &["simulate"],
+    &["pages"],
     &["train"],
     &["detect"],
     &["backtest"],

@@ -1,6 +1,7 @@
 //! Making up machines with faults, and judging a detector by them.
 
 mod fleet;
+mod pages;
 mod training;
 
 use std::{fmt::Write as _, fs, process::Output};

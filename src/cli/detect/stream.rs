@@ -100,8 +100,9 @@ impl<W: Write> Detection<W> {
 
     /// Looks at the moment that is over.
     fn look(&mut self) -> Result<(), Failed> {
-        let verdicts = self.detector.look(&self.moment);
-        // Both are in the order of host names.
+        let mut verdicts = self.detector.look(&self.moment);
+        // Those of hosts without a past come last; observations are in the order of host names.
+        verdicts.sort_by(|left, right| left.host.cmp(&right.host));
         let mut verdicts = verdicts.into_iter().peekable();
         for observation in std::mem::take(&mut self.moment) {
             let Observation { host, at, .. } = observation;

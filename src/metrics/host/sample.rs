@@ -35,13 +35,14 @@ impl Sample {
     /// The sample as one line of JSON, for a row of a table. Numbers that are not finite are left
     /// out: JSON has no word for them.
     pub fn to_row(&self) -> String {
-        let v = self
-            .values
-            .iter()
-            .map(|(signal, part, value)| (key(*signal, part.as_deref()), *value as f32))
-            .filter(|(_, value)| value.is_finite())
-            .collect();
+        let named = self.named().map(|(name, value)| (name, value as f32));
+        let v = named.filter(|(_, value)| value.is_finite()).collect();
         serde_json::to_string(&Row { at: self.at.timestamp_millis(), v }).unwrap_or_default()
+    }
+
+    /// The numbers with their names: the signal, with its part after a space.
+    pub fn named(&self) -> impl Iterator<Item = (String, f64)> {
+        self.values.iter().map(|(signal, part, value)| (key(*signal, part.as_deref()), *value))
     }
 
     /// The sample of a row. Signals this version does not know are left out.

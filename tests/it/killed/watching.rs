@@ -17,7 +17,7 @@ use crate::support::{
 
 /// How many kills there are, unless this variable says another number.
 const KILLS: &str = "SMARTCLOUDOPS_TEST_KILLS";
-const USUAL_KILLS: usize = 30;
+const USUAL_KILLS: usize = 50;
 /// Every so often nobody is connected while it watches, so that somebody else has to tell.
 const UNHEARD: usize = 4;
 /// A life that is waited for has this long to tell.

@@ -26,6 +26,13 @@ pub struct Sample {
     pub at: Option<i64>,
 }
 
+impl Sample {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// What a page says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
