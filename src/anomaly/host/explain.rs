@@ -108,17 +108,17 @@ impl HostDetector {
         let moment = moment(at, prepared, peers);
         let mut joined = Vec::new();
         for metric in measured(moment.raw) {
-            let now = self.deviation(&moment, metric, schema, false);
-            match named.iter_mut().find(|it| it.metric == now.metric) {
-                Some(then) if now.outside_by() > FARTHER * then.outside_by().max(0.0) => {
+            let now = || self.deviation(&moment, metric, schema, false);
+            if let Some(then) = named.iter_mut().find(|it| it.metric == schema.metrics()[metric]) {
+                let now = now();
+                if now.outside_by() > FARTHER * then.outside_by().max(0.0) {
                     *then = now;
                 }
-                Some(_) => {}
-                None => {
-                    let joins = self.telling(&moment, metric) >= JOINS
-                        && self.metric_matters(&moment, metric, schema);
-                    joined.extend(joins.then_some(now));
-                }
+            } else if self.surprise(metric) + 0.1 * FARTHEST >= JOINS
+                && self.telling(&moment, metric) >= JOINS
+                && self.metric_matters(&moment, metric, schema)
+            {
+                joined.push(now());
             }
         }
         joined.sort_by(|left, right| right.sigmas.total_cmp(&left.sigmas));
@@ -148,9 +148,14 @@ impl HostDetector {
     fn telling(&self, moment: &Moment, metric: usize) -> f32 {
         let (middle, spread) = self.expectation.expected(moment, metric);
         let sigmas = (moment.robust[metric] - middle).abs() / (1.25 * spread);
+        self.surprise(metric) + 0.1 * sigmas.min(FARTHEST)
+    }
+
+    /// How little both explain.
+    fn surprise(&self, metric: usize) -> f32 {
         let conditional = self.conditional.by_metric()[metric];
         let expectation = self.expectation.by_metric()[metric];
-        (0.5 + conditional) * (0.5 + expectation) + 0.1 * sigmas.min(FARTHEST)
+        (0.5 + conditional) * (0.5 + expectation)
     }
 
     /// The least and the most that are normal for a metric at this moment.
