@@ -225,12 +225,12 @@ impl Watch {
             for (host, metric, past) in gather::disks(&self.app.metrics, now).await? {
                 self.rules.recall(&host, &metric, &past);
             }
+            self.forget_another_fleet(&fleet, &moment.schema, now);
             self.recalled = true;
         }
         let hosts = fleet.hosts().iter().map(|host| (&*host.name, host.up));
         let mut found = self.rules.judge(hosts, &moment.observations, &moment.schema, now);
         found.append(&mut self.over);
-        self.forget_another_fleet(&fleet, &moment.schema, now);
         self.meet(&fleet, now);
         if let Some(detector) = &mut self.detector {
             detector.tolerate(&self.app.store.unwelcome().await?);
@@ -243,7 +243,8 @@ impl Watch {
         Ok(found)
     }
 
-    /// A model file may be of other hosts or metrics than those that are there: then everything is learned.
+    /// The model file may be of other hosts or metrics than those that are there: then everything is
+    /// learned. Only what was remembered is looked at: hosts that leave later are no reason to forget.
     fn forget_another_fleet(&mut self, fleet: &Fleet, measured: &Schema, now: DateTime<Utc>) {
         let Some(detector) = &self.detector else { return };
         let of_these_hosts = detector.hosts().any(|name| fleet.find(name).is_some());

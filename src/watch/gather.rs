@@ -197,14 +197,13 @@ fn name(signal: Signal, part: Option<&str>) -> String {
 fn schema(metrics: impl Iterator<Item = String>) -> (Schema, usize) {
     let mut metrics = ordered(metrics);
     // Of many file systems some are left out, but no signal is.
-    let mut room = MOST_METRICS.saturating_sub(metrics.iter().filter(|it| !is_part(it)).count());
-    let before = metrics.len();
+    let left_out = metrics.len().saturating_sub(MOST_METRICS);
+    let most_parts = metrics.iter().filter(|it| is_part(it)).count().saturating_sub(left_out);
+    let mut parts = 0;
     metrics.retain(|metric| {
-        let kept = !is_part(metric) || room > 0;
-        room -= usize::from(kept && is_part(metric));
-        kept
+        parts += usize::from(is_part(metric));
+        !is_part(metric) || parts <= most_parts
     });
-    let left_out = before - metrics.len();
     (Schema::with_worth(metrics, worth), left_out)
 }
 

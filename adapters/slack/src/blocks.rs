@@ -25,13 +25,7 @@ const MAX_BLOCKS: usize = 50;
 pub fn content(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackMessageContent {
     let title = cut(&card.title, MAX_TITLE);
     let mut pictures = pictures.iter();
-    let body = card.blocks.iter().flat_map(|it| match it {
-        Block::Image(image) => vec![match pictures.next() {
-            Some(Some(file)) => picture(file, &image.alt),
-            _ => note(&format!("[picture] {}", image.alt)),
-        }],
-        other => shown(other),
-    });
+    let body = card.blocks.iter().filter_map(|block| shown(block, &mut pictures));
     let buttons = buttons(&card.buttons);
     let mut blocks: Vec<SlackBlock> = body.collect();
     // One is for the title.
@@ -70,26 +64,36 @@ fn colour(tone: Tone) -> Option<&'static str> {
     }
 }
 
-fn shown(block: &Block) -> Vec<SlackBlock> {
-    match block {
-        Block::Text(text) => vec![rich(vec![section(vec![plain(text)])])],
+/// The block that shows a block; an empty one shows nothing. `pictures` are those of the images to come.
+fn shown<'a>(
+    block: &Block,
+    pictures: &mut impl Iterator<Item = &'a Option<SlackFileId>>,
+) -> Option<SlackBlock> {
+    Some(match block {
+        Block::Text(text) => rich(vec![section(vec![plain(text)])]),
         Block::Fields(fields) => {
             let lines = fields.iter().enumerate().flat_map(|(place, (name, value))| {
                 let line = if place == 0 { "" } else { "\n" };
                 [bold(&format!("{line}{name}")), plain(&format!("  {value}"))]
             });
             let lines: Vec<_> = lines.collect();
-            if lines.is_empty() { Vec::new() } else { vec![rich(vec![section(lines)])] }
+            if lines.is_empty() {
+                return None;
+            }
+            rich(vec![section(lines)])
         }
         // Columns only line up in letters of one width.
         Block::Table(_) => {
             let table = Card { blocks: vec![block.clone()], ..Card::default() };
-            vec![preformatted(&chat::text(&table, Style::Plain))]
+            preformatted(&chat::text(&table, Style::Plain))
         }
-        Block::Code(text) => vec![preformatted(text)],
-        Block::Note(text) => vec![note(text)],
-        Block::Image(image) => vec![note(&format!("[picture] {}", image.alt))],
-    }
+        Block::Code(text) => preformatted(text),
+        Block::Note(text) => note(text),
+        Block::Image(image) => match pictures.next() {
+            Some(Some(file)) => picture(file, &image.alt),
+            _ => note(&format!("[picture] {}", image.alt)),
+        },
+    })
 }
 
 fn rich(elements: Vec<SlackRichTextElement>) -> SlackBlock {

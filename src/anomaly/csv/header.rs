@@ -2,8 +2,8 @@
 
 use csv::ByteRecord;
 
-/// Columns that say something about a host and are no metrics. `role` says by whom a host is judged that has no past, and `split` says
-/// which rows are for training; the others are ignored.
+/// Columns that say something about a host and are no metrics. `role` says by whom a host that has no past
+/// is judged, and `split` says which rows are for training; the others are ignored.
 pub const LABELS: [&str; 14] = [
     "role",
     "zone",
