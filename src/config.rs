@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::Role,
     metrics::{Window, prometheus::PrometheusConfig},
+    platforms::SlackConfig,
     watch::DetectionConfig,
 };
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The local HTTP endpoint.
     pub http: HttpConfig,
+    /// Slack, where there is one.
+    pub slack: SlackConfig,
     /// How anomalies are found.
     pub detection: DetectionConfig,
     /// Where people are told of incidents.
@@ -240,6 +243,7 @@ impl Config {
                 ));
             }
         }
+        self.slack.check().map_err(ConfigError::Invalid)?;
         // A bare word that is no level would silence everything but the module of that name.
         let bare = self.log.level.chars().all(|c| c.is_ascii_alphanumeric());
         if bare && self.log.level.parse::<tracing::level_filters::LevelFilter>().is_err() {

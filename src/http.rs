@@ -85,14 +85,15 @@ pub async fn hosts(app: &Arc<App>) -> Result<String, String> {
     }
 }
 
-/// Serves until `shutdown` is cancelled, then finishes the requests in hand.
+/// Serves these routes, and `more`, until `shutdown` is cancelled, then finishes the requests in hand.
 pub async fn serve(
     app: Arc<App>,
     health: Arc<Health>,
+    more: Router,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(app, health))
+    axum::serve(listener, router(app, health).merge(more))
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
 }

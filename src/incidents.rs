@@ -22,6 +22,7 @@ use crate::{
     },
     app::App,
     bot::cards::incident as cards,
+    config::Config,
     metrics::MetricsError,
     people,
     store::{Actor, AuditEvent, Reply, Served, StoreError, Wanted, WriteTx},
@@ -70,9 +71,8 @@ pub struct Observed {
 impl Incidents {
     /// The incidents of this bot, told in the configured channels of connected platforms.
     pub fn new(app: Arc<App>, served: &[Served]) -> Self {
-        let channels = app.config.alerts.channels.iter().filter_map(|name| channel(name));
-        let channels =
-            channels.filter(|it| served.iter().any(|served| served.covers(it))).collect();
+        let mut channels = channels(&app.config);
+        channels.retain(|it| served.iter().any(|served| served.covers(it)));
         Self { app, channels }
     }
 
@@ -224,7 +224,7 @@ impl Incidents {
                 let card = self.card(tx, incident, silenced_until, now).await?;
                 for channel in &self.channels {
                     let key = root_key(incident.number, channel);
-                    let reply = Reply { conversation: channel.clone(), card: card.clone(), key };
+                    let reply = Reply::new(channel.clone(), card.clone(), key);
                     store.keep_living(tx, &reply, true).await?;
                 }
                 return Ok(());
@@ -256,11 +256,11 @@ impl Incidents {
         let store = &self.app.store;
         let card = self.card(tx, incident, silenced_until, now).await?;
         for (key, conversation, _) in store.living(tx, &beginning(incident.number)).await? {
-            let root = Reply { conversation: conversation.clone(), card: card.clone(), key };
+            let root = Reply::new(conversation.clone(), card.clone(), key);
             store.keep_living(tx, &root, news).await?;
             if let Some((name, card)) = &line {
                 let key = format!("{}:{name}", root.key);
-                let line = Reply { conversation, card: card.clone(), key };
+                let line = Reply::new(conversation, card.clone(), key);
                 store.enqueue_under(tx, &root.key, &line).await?;
             }
         }
@@ -336,6 +336,11 @@ fn root_key(number: u32, channel: &Conversation) -> String {
 }
 
 /// `console`, or `PLATFORM:WORKSPACE:CHANNEL`.
+/// Where people are told of incidents, connected or not.
+pub(crate) fn channels(config: &Config) -> Vec<Conversation> {
+    config.alerts.channels.iter().filter_map(|name| channel(name)).collect()
+}
+
 fn channel(name: &str) -> Option<Conversation> {
     let place: UserRef =
         if name == "console" { people::console_user() } else { name.parse().ok()? };

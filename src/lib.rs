@@ -26,6 +26,7 @@ pub mod incidents;
 pub mod meters;
 pub mod metrics;
 pub mod people;
+pub mod platforms;
 pub mod sampling;
 pub mod serve;
 pub mod store;

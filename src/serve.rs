@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     io::{self, IsTerminal},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -22,13 +23,17 @@ use crate::{
     http::Health,
     incidents::Incidents,
     metrics::Metrics,
-    people, sampling, watch,
+    people,
+    platforms::{self, Platforms},
+    sampling, watch,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
 const INBOX_CAPACITY: usize = 100;
 /// How long a stop may take before it becomes an abort.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How long after a platform did not let the bot in it is asked again.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// How often old conversations are forgotten.
 const TIDY_EVERY: Duration = Duration::from_hours(6);
 
@@ -68,8 +73,15 @@ pub fn has_terminal() -> bool {
 }
 
 /// Runs until told to stop. Returns the exit code: 0 after a clean stop, 1 when a part ended early.
-pub async fn run(config: Config, mode: Mode) -> Result<u8, ServeError> {
-    let app = App::build(config, Clock::system()).await?;
+///
+/// The configuration was read from `file`, where new tokens are looked for.
+pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, ServeError> {
+    let clock = Clock::system();
+    let platforms = match mode {
+        Mode::Serve => Platforms::of(&config, file, &clock).map_err(AppError::from)?,
+        Mode::Chat => Platforms::default(),
+    };
+    let app = App::build(config, clock).await?;
     let signals = Signals::new();
     let talks = mode == Mode::Chat || has_terminal();
     let listener = match mode {
@@ -80,10 +92,8 @@ pub async fn run(config: Config, mode: Mode) -> Result<u8, ServeError> {
     if let Some(console) = console.as_ref().filter(|_| has_terminal()) {
         console.show(&first_screen(&app, &listener).await);
     }
-    let adapters: Vec<Arc<dyn ChatAdapter>> =
-        console.into_iter().map(|console| console as Arc<dyn ChatAdapter>).collect();
     tracing::info!(store = %app.store.place(), metrics = %app.metrics.describe(), "the bot is ready");
-    let running = Running::start(&app, adapters, listener);
+    let running = Running::start(&app, console, platforms, listener);
     Ok(running.until_stopped(signals).await)
 }
 
@@ -176,11 +186,19 @@ struct Running {
 }
 
 impl Running {
-    fn start(app: &Arc<App>, adapters: Vec<Arc<dyn ChatAdapter>>, listener: Listening) -> Self {
+    fn start(
+        app: &Arc<App>,
+        console: Option<Arc<Console>>,
+        platforms: Platforms,
+        listener: Listening,
+    ) -> Self {
+        let Platforms { mut adapters, routes } = platforms;
         let root = CancellationToken::new();
         let back_token = CancellationToken::new();
         let broken = CancellationToken::new();
         let (front, back) = (TaskTracker::new(), TaskTracker::new());
+        let remote = adapters.clone();
+        adapters.extend(console.clone().map(|console| console as Arc<dyn ChatAdapter>));
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
         let health = Arc::new(Health::default());
         health.works("chat", connected(&adapters));
@@ -201,16 +219,19 @@ impl Running {
             },
         );
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
-        for adapter in adapters {
-            let (inbox, token, root, broken, health) =
-                (inbox.clone(), root.clone(), root.clone(), broken.clone(), health.clone());
+        for adapter in remote {
+            front.spawn(stay_connected(adapter, inbox.clone(), root.clone()));
+        }
+        if let Some(console) = console {
+            let (inbox, root, broken, health) =
+                (inbox.clone(), root.clone(), broken.clone(), health.clone());
             front.spawn(async move {
-                if let Err(error) = adapter.run(inbox, token).await {
-                    tracing::error!(%error, platform = %adapter.platform(), "a chat platform was lost");
+                if let Err(error) = console.run(inbox, root.clone()).await {
+                    tracing::error!(%error, "the terminal was lost");
                     health.fails("chat", error.to_string());
                     broken.cancel();
                 }
-                // The only adapter so far is the console: when its person leaves, all is done.
+                // When its person leaves, all is done.
                 root.cancel();
             });
         }
@@ -242,6 +263,19 @@ impl Running {
             };
         let serves = outbox.serves().to_vec();
         watched(
+            "platforms",
+            Box::pin(platforms::look_after(
+                app.clone(),
+                adapters,
+                health.clone(),
+                {
+                    let outbox = outbox.clone();
+                    move || outbox.wake()
+                },
+                back_token.clone(),
+            )),
+        );
+        watched(
             "outbox",
             Box::pin({
                 let token = back_token.clone();
@@ -262,7 +296,7 @@ impl Running {
                     let (app, token) = (app.clone(), back_token.clone());
                     let health = health.clone();
                     async move {
-                        if let Err(error) = http::serve(app, health, listener, token).await {
+                        if let Err(error) = http::serve(app, health, routes, listener, token).await {
                             tracing::error!(%error, "HTTP failed");
                         }
                     }
@@ -304,6 +338,18 @@ impl Running {
         }
         tracing::info!("stopped");
         u8::from(self.broken.is_cancelled())
+    }
+}
+
+/// Runs a platform until told to stop. One that does not let the bot in is asked again; meanwhile the others
+/// go on.
+async fn stay_connected(adapter: Arc<dyn ChatAdapter>, inbox: Inbox, shutdown: CancellationToken) {
+    while let Err(error) = adapter.run(inbox.clone(), shutdown.clone()).await {
+        tracing::error!(%error, platform = %adapter.platform(), "a chat platform was lost");
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(CONNECT_AGAIN_AFTER) => {}
+        }
     }
 }
 

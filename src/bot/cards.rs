@@ -21,6 +21,8 @@ pub(super) use people::{granted, revoked};
 pub(super) use people::{link_code, link_question, linked, whoami};
 pub(super) use status::status;
 
+use std::time::Duration;
+
 use chat::{Block, Card, Tone};
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -118,6 +120,11 @@ pub(super) fn not_available(intent: &Intent) -> Refusal {
             "{what} is not available yet. I understood you, but this version cannot do it. {meanwhile}"
         ),
     )
+}
+
+/// An answer that takes long is on its way.
+pub(super) fn working(since: Duration) -> Card {
+    Card::titled("Working on it …").note(format!("{} s so far", since.as_secs()))
 }
 
 /// Something that could not be answered although it was tried several times.

@@ -1,9 +1,14 @@
 //! The only way out to chat: posts replies, keeps what could not be posted, tries again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use chat::{ChatAdapter, ChatError, DedupeKey, MessageRef};
-use chrono::TimeDelta;
+use chat::{Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Reaction};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -18,22 +23,53 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BATCH: u32 = 20;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// After this many attempts an answer is given up. What people are told without asking never is.
+/// The pause where somebody has to let the bot in.
+const BARRED_PAUSE: Duration = Duration::from_mins(1);
+/// After so many attempts to reach a platform an answer is given up. What people are told without asking
+/// never is.
 const MOST_ATTEMPTS: u32 = 30;
 
 /// Posts replies on the platforms that are connected.
 pub struct Outbox {
     app: Arc<App>,
-    adapters: Vec<Arc<dyn ChatAdapter>>,
+    lines: Vec<Line>,
     serves: Vec<Served>,
+}
+
+/// The way out to one platform. Each has its own, so that one that is slow or away holds up no other.
+struct Line {
+    adapter: Arc<dyn ChatAdapter>,
+    served: Served,
     wake: Notify,
+    /// Channels that asked to wait, and until when.
+    held: Mutex<HashMap<String, DateTime<Utc>>>,
+}
+
+impl Line {
+    fn held(&self, channel: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, until| *until > now);
+        held.get(channel).copied()
+    }
+
+    fn hold(&self, channel: &str, until: DateTime<Utc>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(channel.to_owned(), until);
+    }
 }
 
 impl Outbox {
     /// An outbox to these platforms.
     pub fn new(app: Arc<App>, adapters: Vec<Arc<dyn ChatAdapter>>) -> Self {
-        let serves = adapters.iter().map(|adapter| served(&**adapter)).collect();
-        Self { app, adapters, serves, wake: Notify::new() }
+        let line = |adapter: Arc<dyn ChatAdapter>| Line {
+            served: served(&*adapter),
+            adapter,
+            wake: Notify::new(),
+            held: Mutex::default(),
+        };
+        let lines: Vec<_> = adapters.into_iter().map(line).collect();
+        let serves = lines.iter().map(|line| line.served.clone()).collect();
+        Self { app, lines, serves }
     }
 
     /// The platforms that are connected here. The rest is for other processes.
@@ -41,26 +77,39 @@ impl Outbox {
         &self.serves
     }
 
+    fn line(&self, conversation: &Conversation) -> Option<&Line> {
+        self.lines.iter().find(|line| line.served.covers(conversation))
+    }
+
     /// Posts one reply now and notes what came of it. A failure leaves it in the queue.
     pub async fn post(&self, delivery: &Delivery) {
-        let reply = &delivery.reply;
-        let platform = reply.conversation.platform;
-        let adapter =
-            self.adapters.iter().find(|adapter| served(&***adapter).covers(&reply.conversation));
-        let (label, noted) = if let Some(adapter) = adapter {
-            match show(&**adapter, delivery).await {
-                Ok(Shown::As(message)) => {
-                    ("posted", self.app.store.delivered(delivery, &message).await)
-                }
-                Ok(Shown::Nowhere(reason)) => {
-                    ("left_out", self.app.store.failed(&delivery.id, None, reason).await)
-                }
-                Err(error) => self.not_posted(delivery, &error).await,
-            }
-        } else {
+        self.post_in_place_of(delivery, None).await;
+    }
+
+    /// The same, in the place of a message that said that the answer would come.
+    pub async fn post_in_place_of(&self, delivery: &Delivery, progress: Option<&MessageRef>) {
+        let conversation = &delivery.reply.conversation;
+        let platform = conversation.platform;
+        let store = &self.app.store;
+        let (label, noted) = match self.line(conversation) {
             // Perhaps it is connected elsewhere, or after the next start: the reply stays, untried.
-            let reason = format!("{platform} is not connected");
-            ("put_back", self.app.store.not_ours(&delivery.id, &reason).await)
+            None => {
+                let (now, reason) = (self.app.clock.now(), format!("{platform} is not connected"));
+                ("put_back", store.untried(&delivery.id, now, &reason).await)
+            }
+            Some(line) => match line.held(&conversation.channel, self.app.clock.now()) {
+                Some(until) => {
+                    let reason = format!("{platform} asked to wait");
+                    ("held", store.untried(&delivery.id, until, &reason).await)
+                }
+                None => match show(&*line.adapter, delivery, progress).await {
+                    Ok(Shown::As(message)) => ("posted", store.delivered(delivery, &message).await),
+                    Ok(Shown::Nowhere(reason)) => {
+                        ("left_out", store.failed(&delivery.id, None, reason).await)
+                    }
+                    Err(error) => self.not_posted(line, delivery, &error).await,
+                },
+            },
         };
         self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
         if let Err(error) = noted {
@@ -72,6 +121,7 @@ impl Outbox {
     /// Puts a reply back into the queue, or gives it up when another attempt cannot help.
     async fn not_posted(
         &self,
+        line: &Line,
         delivery: &Delivery,
         error: &ChatError,
     ) -> (&'static str, Result<(), StoreError>) {
@@ -80,20 +130,76 @@ impl Outbox {
         let retry = pause_before_retry(error, delivery.attempt, attempts)
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
+        if let (ChatError::RateLimited { .. }, Some(until)) = (error, retry) {
+            line.hold(&delivery.reply.conversation.channel, until);
+        }
         let label = if retry.is_some() { "put_back" } else { "given_up" };
         tracing::warn!(%error, delivery.id = %delivery.id, label, "a reply was not posted");
         (label, self.app.store.failed(&delivery.id, retry, &error.to_string()).await)
     }
 
+    /// Puts a sign on a message, where the platform has signs. One that cannot be put is no loss.
+    pub async fn react(&self, message: &MessageRef, reaction: Reaction) {
+        let Some(line) = self.line(&message.conversation) else { return };
+        if line.adapter.capabilities().reactions
+            && let Err(error) = line.adapter.react(message, reaction).await
+        {
+            tracing::debug!(%error, "a reaction was not put");
+        }
+    }
+
+    /// Whether a conversation can be shown signs on messages.
+    pub fn can_react(&self, conversation: &Conversation) -> bool {
+        self.line(conversation).is_some_and(|line| line.adapter.capabilities().reactions)
+    }
+
+    /// Says that an answer is on its way, or how far it is; where messages can be changed. It is not kept:
+    /// cut short, it stays as it is, and the answer comes as a message of its own.
+    pub async fn progress(
+        &self,
+        conversation: &Conversation,
+        shown: Option<MessageRef>,
+        card: &Card,
+        key: &str,
+    ) -> Option<MessageRef> {
+        let line = self.line(conversation)?;
+        let can = line.adapter.capabilities();
+        if !can.edits || line.held(&conversation.channel, self.app.clock.now()).is_some() {
+            return shown;
+        }
+        let card = card.clone().fit(&can);
+        let done = match &shown {
+            Some(message) => line.adapter.edit(message, &card).await.map(|()| message.clone()),
+            None => line.adapter.post(conversation, &card, &DedupeKey::new(key)).await,
+        };
+        match done {
+            Ok(message) => Some(message),
+            Err(error) => {
+                tracing::debug!(%error, "progress was not shown");
+                shown
+            }
+        }
+    }
+
     /// Something was put into the queue.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        for line in &self.lines {
+            line.wake.notify_one();
+        }
     }
 
     /// Posts what is due until told to stop.
     pub async fn run(&self, shutdown: CancellationToken) {
+        if self.lines.is_empty() {
+            return shutdown.cancelled().await;
+        }
+        join_all(self.lines.iter().map(|line| self.run_line(line, &shutdown))).await;
+    }
+
+    async fn run_line(&self, line: &Line, shutdown: &CancellationToken) {
+        let served = std::slice::from_ref(&line.served);
         loop {
-            match self.app.store.due(&self.serves, self.app.clock.now(), BATCH).await {
+            match self.app.store.due(served, self.app.clock.now(), BATCH).await {
                 Ok(due) => {
                     let full = due.len() == BATCH as usize;
                     for delivery in &due {
@@ -114,7 +220,7 @@ impl Outbox {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.wake.notified() => {}
+                () = line.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
@@ -134,13 +240,17 @@ enum Shown {
 }
 
 /// Posts a message, or edits the one that shows an older card.
-async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, ChatError> {
+async fn show(
+    adapter: &dyn ChatAdapter,
+    delivery: &Delivery,
+    progress: Option<&MessageRef>,
+) -> Result<Shown, ChatError> {
     let reply = &delivery.reply;
     let can = adapter.capabilities();
     let card = reply.card.clone().fit(&can);
-    let key = DedupeKey(reply.key.clone());
+    let key = DedupeKey { key: reply.key.clone(), again: delivery.attempt > 1 };
     let message = match &delivery.how {
-        How::Once => adapter.post(&reply.conversation, &card, &key).await?,
+        How::Once => answer(adapter, delivery, &card, &key, progress).await?,
         How::Under(root) if can.threads => {
             adapter.post(&adapter.thread_of(root), &card, &key).await?
         }
@@ -148,7 +258,7 @@ async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, C
         How::Living { shown: None, .. } => {
             let message = adapter.post(&reply.conversation, &card, &key).await?;
             // An earlier attempt may have got through, with an older card.
-            if delivery.attempt > 1 && can.edits {
+            if key.again && can.edits {
                 adapter.edit(&message, &card).await?;
             }
             message
@@ -158,7 +268,7 @@ async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, C
             message.clone()
         }
         How::Living { shown: Some(_), news: true, version } => {
-            let key = DedupeKey(format!("{}#{version}", reply.key));
+            let key = DedupeKey { key: format!("{}#{version}", reply.key), ..key };
             adapter.post(&reply.conversation, &card, &key).await?
         }
         How::Living { shown: Some(message), news: false, .. } => message.clone(),
@@ -166,18 +276,43 @@ async fn show(adapter: &dyn ChatAdapter, delivery: &Delivery) -> Result<Shown, C
     Ok(Shown::As(message))
 }
 
+/// Shows what stays as it is: to one person, in the place of its progress, or as a new message.
+async fn answer(
+    adapter: &dyn ChatAdapter,
+    delivery: &Delivery,
+    card: &Card,
+    key: &DedupeKey,
+    progress: Option<&MessageRef>,
+) -> Result<MessageRef, ChatError> {
+    let conversation = &delivery.reply.conversation;
+    if let Some(person) = delivery.reply.only_for.as_ref().filter(|_| adapter.capabilities().private) {
+        adapter.whisper(person, conversation, card).await?;
+        if let Some(progress) = progress {
+            adapter.edit(progress, &Card::titled("Answered privately")).await?;
+        }
+        return Ok(MessageRef { conversation: conversation.clone(), message: String::new() });
+    }
+    if let Some(progress) = progress {
+        match adapter.edit(progress, card).await {
+            Ok(()) => return Ok(progress.clone()),
+            Err(error) => tracing::debug!(%error, "an answer comes as a message of its own"),
+        }
+    }
+    adapter.post(conversation, card, key).await
+}
+
 /// How long to wait before the next attempt, of so many at most; `None` when another one cannot help.
 fn pause_before_retry(error: &ChatError, attempt: u32, most: u32) -> Option<Duration> {
-    if attempt >= most {
-        return None;
-    }
     match error {
+        // Whoever let it in again is told what was to be said.
+        ChatError::Barred { .. } => Some(BARRED_PAUSE),
         ChatError::RateLimited { retry_after, .. } => Some(*retry_after),
+        ChatError::Refused { .. } | ChatError::Unsupported { .. } => None,
+        ChatError::Unreachable { .. } if attempt >= most => None,
         ChatError::Unreachable { .. } => {
             let doubled = Duration::from_secs(1).saturating_mul(1 << attempt.min(16));
             Some(doubled.min(LONGEST_PAUSE))
         }
-        ChatError::Refused { .. } | ChatError::Unsupported { .. } => None,
     }
 }
 

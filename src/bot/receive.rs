@@ -5,18 +5,18 @@ use std::{
     time::Duration,
 };
 
-use chat::{Conversation, Inbound, Origin};
+use chat::{Conversation, Inbound, MessageRef, Origin, Reaction};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox};
+use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox, receipt::Receipt};
 use crate::{
     access::{Permission, RefusalKind},
     store::{
-        AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
+        ANSWER, AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
         Reply as StoredReply, Speaker, StoreError, Subject, Turn,
     },
 };
@@ -160,7 +160,7 @@ impl Receiver {
             outcome: Ok(Answer::default()),
         };
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
-        begun.finished = self.finish(id, event, &reply).await;
+        begun.finished = self.finish(id, event, &reply, None).await;
     }
 
     /// Records one event, lets the adapter acknowledge it, and answers it.
@@ -191,18 +191,31 @@ impl Receiver {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
+        let receipt = Receipt::of(&self.outbox, event);
         let reply = self.bot.answer(event, false).await;
-        begun.finished = self.finish(id, event, &reply).await;
+        let receipt = receipt.taken().await;
+        begun.finished = self.finish(id, event, &reply, receipt.progress.as_ref()).await;
+        if receipt.seen {
+            let sign = if reply.outcome.is_ok() { Reaction::Done } else { Reaction::Failed };
+            self.outbox.react(&event.message, sign).await;
+        }
     }
 
-    /// Saves and posts an answer. Says whether the event is finished.
-    async fn finish(&self, id: &InboxId, event: &Inbound, reply: &Reply) -> bool {
+    /// Saves and posts an answer, in the place of what said that it would come. Says whether the event is
+    /// finished.
+    async fn finish(
+        &self,
+        id: &InboxId,
+        event: &Inbound,
+        reply: &Reply,
+        progress: Option<&MessageRef>,
+    ) -> bool {
         let completion = self.bot.completion(event, reply, true);
         let store = &self.bot.app().store;
         match store.complete(id, &completion).await {
             Ok(Completed::Now(deliveries)) => {
                 for delivery in &deliveries {
-                    self.outbox.post(delivery).await;
+                    self.outbox.post_in_place_of(delivery, progress).await;
                 }
                 // Messages of incidents may have changed with it.
                 if reply.intent.permission() == Permission::ManageIncidents {
@@ -236,11 +249,10 @@ impl Bot {
             return Completion { outcome: OVERHEARD.to_owned(), ..Completion::default() };
         }
         let replies = if post {
-            vec![StoredReply {
-                conversation: event.conversation.clone(),
-                card: reply.card.clone(),
-                key: answer_key(event),
-            }]
+            let (place, card) = (event.conversation.clone(), reply.card.clone());
+            let answer = StoredReply::new(place, card, answer_key(event));
+            let private = is_private(event, reply);
+            vec![if private { answer.only_for(event.from.clone()) } else { answer }]
         } else {
             Vec::new()
         };
@@ -302,8 +314,21 @@ fn is_chatter(event: &Inbound, reply: &Reply) -> bool {
     event.origin == Origin::Overheard && !clear
 }
 
+/// Whether only who asked is to see the answer, where that is possible: codes are secrets, a person is not
+/// told before all what they may not do, and what came of no message would stand there without its question.
+fn is_private(event: &Inbound, reply: &Reply) -> bool {
+    let without_message = matches!(event.origin, Origin::Button | Origin::Command);
+    match &reply.outcome {
+        Ok(_) => matches!(reply.intent, Intent::Link { .. }),
+        Err(refusal) => {
+            without_message
+                || matches!(refusal.kind, RefusalKind::NotPermitted | RefusalKind::UnknownUser)
+        }
+    }
+}
+
 /// One event, one answer: as unique as the event is in the inbox.
 fn answer_key(event: &Inbound) -> String {
     let Conversation { platform, workspace, .. } = &event.conversation;
-    format!("answer:{platform}:{workspace}:{}", event.id)
+    format!("{ANSWER}{platform}:{workspace}:{}", event.id)
 }

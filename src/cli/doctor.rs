@@ -1,6 +1,7 @@
 //! `doctor`: what is wrong, and how to mend it.
 
 use std::{
+    borrow::Cow,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     path::Path,
@@ -18,6 +19,7 @@ use crate::{
     config::{self, Config},
     format,
     metrics::Metrics,
+    platforms,
     store::{Store, VerifyError},
 };
 
@@ -31,7 +33,7 @@ const EARLIEST: DateTime<Utc> = DateTime::from_timestamp(1_735_689_600, 0).expec
 /// One thing looked at.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
-    part: &'static str,
+    part: Cow<'static, str>,
     /// What is there, or what is wrong and how to mend it.
     found: Result<String, String>,
 }
@@ -59,6 +61,12 @@ async fn examine(file: Option<&Path>) -> Vec<Finding> {
     findings.push(finding("clock", sane(clock.now())));
     findings.extend(database(&config, &clock).await);
     findings.extend(metrics(&config, &clock).await);
+    findings.extend(
+        platforms::examine(&config, &clock)
+            .await
+            .into_iter()
+            .map(|it| Finding { part: it.part.into(), found: it.found }),
+    );
     findings.push(finding("logs", writable(&config)));
     findings.push(finding("disk", free_space(&config)));
     findings.push(finding("http", listens(&config).await));
@@ -66,7 +74,7 @@ async fn examine(file: Option<&Path>) -> Vec<Finding> {
 }
 
 fn finding(part: &'static str, found: Result<String, String>) -> Finding {
-    Finding { part, found }
+    Finding { part: part.into(), found }
 }
 
 fn sane(now: DateTime<Utc>) -> Result<String, String> {
@@ -236,8 +244,8 @@ fn report(findings: &[Finding], wrong: usize) -> Card {
     let rows = findings
         .iter()
         .map(|Finding { part, found }| match found {
-            Ok(detail) => vec!["ok".to_owned(), (*part).to_owned(), detail.clone()],
-            Err(problem) => vec!["WRONG".to_owned(), (*part).to_owned(), problem.clone()],
+            Ok(detail) => vec!["ok".to_owned(), part.to_string(), detail.clone()],
+            Err(problem) => vec!["WRONG".to_owned(), part.to_string(), problem.clone()],
         })
         .collect();
     let header = vec![String::new(), "part".to_owned(), "found".to_owned()];

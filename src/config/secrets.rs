@@ -9,8 +9,14 @@ use serde::Serializer;
 use super::ConfigError;
 
 /// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
-const SECRETS: [&str; 3] =
-    ["store.url", "metrics.prometheus.bearer_token", "metrics.prometheus.password"];
+const SECRETS: [&str; 6] = [
+    "store.url",
+    "metrics.prometheus.bearer_token",
+    "metrics.prometheus.password",
+    "slack.bot_token",
+    "slack.app_token",
+    "slack.signing_secret",
+];
 
 /// A table whose every value is a secret.
 const SECRET_TABLE: &str = "metrics.prometheus.headers";

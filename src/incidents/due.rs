@@ -146,5 +146,5 @@ fn is_same_place(channel: &Conversation, other: &Conversation) -> bool {
 }
 
 fn reply(conversation: &Conversation, card: &Card, key: String) -> Reply {
-    Reply { conversation: conversation.clone(), card: card.clone(), key }
+    Reply::new(conversation.clone(), card.clone(), key)
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use chat::{Block, Card, Conversation, MessageRef};
+use chat::{Block, Card, Conversation, MessageRef, UserRef};
 use chrono::{DateTime, Utc};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
@@ -18,6 +18,9 @@ const LEASE: Duration = Duration::from_mins(1);
 const MAX_REASON: usize = 500;
 /// The message that a line goes under.
 const ROOT: &str = "(SELECT root.message FROM outbox root WHERE root.dedupe_key = outbox.under)";
+/// How the keys of answers begin.
+pub(crate) const ANSWER: &str = "answer:";
+const ANSWERS_LAST: &str = "CASE WHEN substr(dedupe_key, 1, 7) = 'answer:' THEN 1 ELSE 0 END";
 /// A line waits for the message that it goes under.
 const ROOTED: &str = "(under IS NULL OR EXISTS (SELECT 1 FROM outbox root \
      WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL))";
@@ -31,6 +34,21 @@ pub struct Reply {
     pub card: Card,
     /// One reply, one key: saving the same key again changes nothing.
     pub key: String,
+    /// Who alone is to see it, where the platform can do that.
+    pub only_for: Option<UserRef>,
+}
+
+impl Reply {
+    /// A reply that everybody in the conversation sees.
+    pub fn new(conversation: Conversation, card: Card, key: impl Into<String>) -> Self {
+        Self { conversation, card, key: key.into(), only_for: None }
+    }
+
+    /// The same for one person's eyes.
+    #[must_use]
+    pub fn only_for(self, person: UserRef) -> Self {
+        Self { only_for: Some(person), ..self }
+    }
 }
 
 /// One queued reply.
@@ -104,8 +122,9 @@ impl Store {
         Delivery { id: DeliveryId(self.new_id()), reply, attempt: 1, since, how: How::Once }
     }
 
-    /// Claims the replies that are due on the platforms this process serves, oldest first. Each is
-    /// offered to one process at a time.
+    /// Claims the replies that are due on the platforms this process serves: what people are told
+    /// without asking before answers, and then the oldest first. Each is offered to one process at a
+    /// time.
     pub async fn due(
         &self,
         served: &[Served],
@@ -121,8 +140,8 @@ impl Store {
             "UPDATE outbox SET due_at = $1, attempts = attempts + 1 \
              WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
                SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) AND {ROOTED} \
-               ORDER BY due_at, id LIMIT $3) \
-             RETURNING id, dedupe_key, conversation, card, pictures, attempts, created_at, \
+               ORDER BY {ANSWERS_LAST}, id LIMIT $3) \
+             RETURNING id, dedupe_key, only_for, conversation, card, pictures, attempts, created_at, \
              version, shown, news, message, {ROOT} AS root",
             ours.sql
         )))
@@ -135,7 +154,7 @@ impl Store {
         let rows = claim.fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let mut due = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
-        due.sort_by(|left, right| left.id.0.cmp(&right.id.0));
+        due.sort_by_cached_key(|it| (it.reply.key.starts_with(ANSWER), it.id.0.clone()));
         Ok(due)
     }
 
@@ -165,15 +184,14 @@ impl Store {
         Ok(row.try_get("waiting")?)
     }
 
-    /// Gives a claimed reply back untried: it is for another process, at once, and this claim was
-    /// no attempt.
-    pub async fn not_ours(&self, id: &DeliveryId, reason: &str) -> Result<()> {
+    /// Gives a claimed reply back untried: it falls due at this moment, and this claim was no attempt.
+    pub async fn untried(&self, id: &DeliveryId, due: DateTime<Utc>, reason: &str) -> Result<()> {
         let _turn = self.turn().await?;
         sqlx::query(
             "UPDATE outbox SET due_at = $1, attempts = attempts - 1, reason = $2 \
              WHERE id = $3 AND state = 'waiting'",
         )
-        .bind(millis(self.now()))
+        .bind(millis(due))
         .bind(bounded(reason, MAX_REASON))
         .bind(&*id.0)
         .execute(&self.inner.pool)
@@ -281,7 +299,7 @@ async fn insert(
     let (card, pictures) = apart(&delivery.reply.card);
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedupe_key, conversation, card, pictures, state, attempts, \
-         due_at, created_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8) \
+         due_at, created_at, only_for) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $8, $9) \
          ON CONFLICT (dedupe_key) DO NOTHING",
     )
     .bind(&*delivery.id.0)
@@ -292,6 +310,7 @@ async fn insert(
     .bind(attempts)
     .bind(millis(due_at))
     .bind(millis(delivery.since))
+    .bind(delivery.reply.only_for.as_ref().map(to_json).transpose()?)
     .execute(tx)
     .await?
     .rows_affected();
@@ -322,6 +341,10 @@ fn read(row: &AnyRow) -> Result<Delivery> {
             conversation: from_json("a conversation", &row.try_get::<String, _>("conversation")?)?,
             card,
             key: row.try_get("dedupe_key")?,
+            only_for: row
+                .try_get::<Option<String>, _>("only_for")?
+                .map(|person| from_json("an identity", &person))
+                .transpose()?,
         },
         attempt: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         since: moment(row.try_get("created_at")?)?,

@@ -533,6 +533,7 @@ fn length(card: &Card) -> usize {
                     table.header.iter().chain(table.rows.iter().flatten()).map(count).sum()
                 }
                 Block::Image(image) => count(&image.alt),
+                Block::File(file) => count(&file.name),
             })
             .sum::<usize>()
 }

@@ -102,11 +102,7 @@ fn all_once(things: &[String]) -> BTreeSet<String> {
 fn answer(id: &str) -> Completion {
     Completion {
         outcome: "answered".to_owned(),
-        replies: vec![Reply {
-            conversation: channel(),
-            card: Card::titled(id),
-            key: id.to_owned(),
-        }],
+        replies: vec![Reply::new(channel(), Card::titled(id), id)],
         turns: vec![Turn {
             conversation: channel(),
             speaker: Speaker::Person,

@@ -25,6 +25,8 @@ mod locked;
 mod outage;
 mod running;
 mod secrets;
+#[cfg(feature = "slack")]
+mod slack;
 mod store;
 mod support;
 mod watch;

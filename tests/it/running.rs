@@ -1,69 +1,18 @@
 //! The bot as it runs: the conversation in a pipe, HTTP, stopping, and coming back.
 
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    process::{Child, Stdio},
+    io::Write,
+    net::TcpListener,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use crate::support::{
-    bot::{Smartcloudops, terminate},
+    bot::Smartcloudops,
     peers,
     scripted::{Script, Scripted},
+    serving::{Serving, free_port, get},
 };
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
-}
-
-/// A running bot; it is ended with the test.
-struct Serving {
-    child: Child,
-    port: u16,
-    bot: Smartcloudops,
-}
-
-impl Serving {
-    fn start(settings: &str) -> Self {
-        let port = free_port();
-        let bot = Smartcloudops::configured(&format!(
-            "[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"
-        ));
-        let child = bot.command(&["serve"]).spawn().unwrap();
-        let serving = Self { child, port, bot };
-        let patience = Instant::now();
-        while get(port, "/healthz").is_none() {
-            assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
-            std::thread::yield_now();
-        }
-        serving
-    }
-
-    fn stop(mut self) -> i32 {
-        terminate(self.child.id());
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn it_serves_without_a_terminal_and_stops_cleanly() {

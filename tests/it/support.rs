@@ -7,3 +7,6 @@ pub mod peers;
 pub mod proxy;
 pub mod room;
 pub mod scripted;
+pub mod serving;
+#[cfg(feature = "slack")]
+pub mod slack;

@@ -74,6 +74,22 @@ serve() {
   return 1
 }
 
+# python_with NAME REQUIREMENT...: prints a Python that has these packages, of an environment that is made
+# once and kept.
+python_with() {
+  local name=$1 folder
+  shift
+  folder=${XDG_CACHE_HOME:-$HOME/.cache}/smartcloudops/python/$name-$(sha256sum <<<"$*" | cut -c 1-12)
+  if [[ ! -e $folder/complete ]]; then
+    rm -rf "$folder"
+    mkdir -p "$(dirname "$folder")"
+    python3 -m venv "$folder" >&2
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" >&2
+    touch "$folder/complete"
+  fi
+  echo "$folder/bin/python"
+}
+
 # query URL PROMQL: the first number of the answer, or nothing.
 query() {
   curl --silent --max-time 5 --get --data-urlencode "query=$2" "$1/api/v1/query" |

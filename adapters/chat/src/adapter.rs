@@ -37,8 +37,34 @@ pub enum Reaction {
 }
 
 /// The same key posted twice is one message, as far as the platform can tell.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DedupeKey(pub String);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DedupeKey {
+    /// What is the same of both.
+    pub key: String,
+    /// Whether an earlier attempt may have got through: worth looking for its message first.
+    pub again: bool,
+}
+
+impl DedupeKey {
+    /// The key of a first attempt.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: key.into(), again: false }
+    }
+}
+
+/// How a platform is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// It hears and can speak.
+    #[default]
+    Connected,
+    /// It is on its way to that.
+    Connecting,
+    /// It works, but not as it should: what is wrong, in one sentence.
+    Degraded(String),
+    /// Nothing is heard: why, in one sentence.
+    Lost(String),
+}
 
 /// Why a platform did not take a message.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +92,15 @@ pub enum ChatError {
         platform: Platform,
         /// What happened.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The platform does not let the bot in: a token was revoked, it was removed from a channel. Trying
+    /// again helps once somebody has let it in.
+    #[error("{platform} does not let the bot in: {reason}")]
+    Barred {
+        /// The platform.
+        platform: Platform,
+        /// Its reason, and the remedy.
+        reason: String,
     },
     /// The platform said no; trying again does not help.
     #[error("{platform} refused: {reason}")]
@@ -135,8 +170,14 @@ pub trait ChatAdapter: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
     /// Connects, acknowledges, forwards; reconnects by itself; returns when `shutdown` is cancelled
-    /// or, for a platform that can end, when its people left.
+    /// or, for a platform that can end, when its people left. An error means that connecting again now
+    /// cannot help; it may be run again later.
     async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError>;
+
+    /// How it is at this moment.
+    fn condition(&self) -> Condition {
+        Condition::Connected
+    }
 
     /// Posts a card. Posting again with the same key must not show it twice where the platform
     /// offers a way to tell.
@@ -165,7 +206,8 @@ pub trait ChatAdapter: Send + Sync {
         Err(self.unsupported("react to a message"))
     }
 
-    /// Tells one person something that the others in the conversation do not see.
+    /// Tells one person something that the others in the conversation do not see. It may be told twice
+    /// when a first attempt was cut short.
     async fn whisper(
         &self,
         _to: &UserRef,

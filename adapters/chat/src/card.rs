@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Capabilities;
+use crate::{Capabilities, Style};
 
 /// The longest command a button may carry: the smallest limit among the platforms.
 pub const MAX_COMMAND_BYTES: usize = 100;
@@ -33,6 +33,9 @@ pub struct Card {
     pub blocks: Vec<Block>,
     /// Commands offered to the reader.
     pub buttons: Vec<Button>,
+    /// Commands of which one is chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub menus: Vec<Menu>,
 }
 
 /// One part of a card's body.
@@ -49,6 +52,8 @@ pub enum Block {
     Code(String),
     /// A picture.
     Image(Image),
+    /// A text too long to be shown, as a file.
+    File(File),
     /// Small print: sources, ages, hints.
     Note(String),
 }
@@ -74,6 +79,15 @@ pub struct Image {
     pub png: Vec<u8>,
     /// What the picture shows, in one sentence.
     pub alt: String,
+}
+
+/// A text too long to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// File name, ending in `.txt`.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
 }
 
 impl std::fmt::Debug for Image {
@@ -122,6 +136,28 @@ pub struct Button {
     pub style: ButtonStyle,
     /// What is said when it is pressed; at most [`MAX_COMMAND_BYTES`].
     pub command: String,
+    /// What the person is asked first; the answer is said after the command. Platforms that cannot ask
+    /// say the command alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<String>,
+}
+
+/// Commands of which one is chosen: choosing it is saying it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Menu {
+    /// What the person reads before choosing.
+    pub label: String,
+    /// What there is to choose from.
+    pub choices: Vec<Choice>,
+}
+
+/// One command of a [`Menu`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What the person reads.
+    pub label: String,
+    /// What is said when it is chosen; at most [`MAX_COMMAND_BYTES`].
+    pub command: String,
 }
 
 impl Card {
@@ -160,21 +196,45 @@ impl Card {
     /// would make it another command.
     #[must_use]
     pub fn button(mut self, label: impl Into<String>, command: impl Into<String>) -> Self {
-        let command = command.into();
+        let (label, command, style) = (label.into(), command.into(), ButtonStyle::Plain);
         if command.len() <= MAX_COMMAND_BYTES {
-            self.buttons.push(Button { label: label.into(), style: ButtonStyle::Plain, command });
+            self.buttons.push(Button { label, style, command, ask: None });
         }
         self
     }
 
-    /// The card as a poorer platform can show it: buttons become a line of commands to type,
-    /// pictures become their description, and the text keeps within `max_text` characters.
+    /// The same card with one more menu of labels and commands. Commands over the limit are left out, and
+    /// a menu without any.
+    #[must_use]
+    pub fn menu<L: Into<String>, C: Into<String>>(
+        mut self,
+        label: impl Into<String>,
+        choices: impl IntoIterator<Item = (L, C)>,
+    ) -> Self {
+        let choices = choices
+            .into_iter()
+            .map(|(label, command)| Choice { label: label.into(), command: command.into() })
+            .filter(|choice| choice.command.len() <= MAX_COMMAND_BYTES);
+        let choices: Vec<_> = choices.collect();
+        if !choices.is_empty() {
+            self.menus.push(Menu { label: label.into(), choices });
+        }
+        self
+    }
+
+    /// The card as a poorer platform can show it: buttons and menus become a line of commands to type,
+    /// pictures become their description, and the text keeps within `max_text` characters. What does not
+    /// fit is in a file, where the platform has files.
     #[must_use]
     pub fn fit(mut self, capabilities: &Capabilities) -> Self {
-        if !capabilities.buttons && !self.buttons.is_empty() {
-            let commands: Vec<_> =
-                self.buttons.drain(..).map(|b| format!("`{}`", b.command)).collect();
-            self.blocks.push(Block::Note(format!("Try: {}", commands.join(" · "))));
+        if !capabilities.buttons {
+            let chosen = self.menus.drain(..).filter_map(|menu| menu.choices.into_iter().next());
+            let buttons = self.buttons.drain(..).map(|button| button.command);
+            let commands = buttons.chain(chosen.map(|choice| choice.command));
+            let commands: Vec<_> = commands.map(|command| format!("`{command}`")).collect();
+            if !commands.is_empty() {
+                self.blocks.push(Block::Note(format!("Try: {}", commands.join(" · "))));
+            }
         }
         if !capabilities.files {
             for block in &mut self.blocks {
@@ -183,13 +243,16 @@ impl Card {
                 }
             }
         }
-        self.shorten(capabilities.max_text);
+        self.shorten(capabilities.max_text, capabilities.files);
         self
     }
 
     /// Keeps the title and the first blocks, cutting where `max` characters are reached.
-    fn shorten(&mut self, max: usize) {
+    fn shorten(&mut self, max: usize, files: bool) {
         const CUT: &str = "… (cut here, ask for less to see all of it)";
+        const IN_FILE: &str = "… (cut here, all of it is in the file)";
+        // Kept only where something is cut.
+        let whole = files.then(|| Self { buttons: vec![], menus: vec![], ..self.clone() });
         cut(&mut self.title, max);
         let mut left = max.saturating_sub(self.title.chars().count() + CUT.chars().count());
         let mut kept = Vec::with_capacity(self.blocks.len());
@@ -217,7 +280,7 @@ impl Card {
                     table.more += before - table.rows.len();
                     table.rows.len() == before
                 }
-                Block::Image(_) => true,
+                Block::Image(_) | Block::File(_) => true,
             };
             kept.push(block);
             if !fits {
@@ -225,8 +288,14 @@ impl Card {
                 break;
             }
         }
-        if was_cut {
-            kept.push(Block::Note(CUT.to_owned()));
+        match whole {
+            Some(whole) if was_cut => {
+                let text = crate::text(&whole, Style::Plain);
+                kept.push(Block::File(File { name: "answer.txt".to_owned(), text }));
+                kept.push(Block::Note(IN_FILE.to_owned()));
+            }
+            None if was_cut => kept.push(Block::Note(CUT.to_owned())),
+            _ => {}
         }
         self.blocks = kept;
     }
@@ -278,6 +347,30 @@ mod tests {
         let Block::Table(table) = &card.blocks[0] else { panic!("{card:?}") };
         assert_eq!(table.rows.len() + table.more, 107);
         assert!(!table.rows.is_empty() && table.rows.len() < 100);
+    }
+
+    #[test]
+    fn what_is_cut_is_in_a_file_where_there_are_files() {
+        let lines: Vec<_> = (0..100).map(|n| format!("line {n}")).collect();
+        let card = Card::titled("log").with(Block::Code(lines.join("\n")));
+        let card = card.fit(&Capabilities { files: true, ..plain(400) });
+        let [Block::Code(shown), Block::File(file), Block::Note(note)] = &card.blocks[..] else {
+            panic!("{card:?}")
+        };
+        assert!(shown.contains("line 9") && !shown.contains("line 99"), "{shown}");
+        assert!(file.text.starts_with("log\n") && file.text.ends_with("line 99"), "{}", file.text);
+        assert!(note.contains("in the file"), "{note}");
+    }
+
+    #[test]
+    fn a_menu_is_a_command_to_type_where_nothing_can_be_chosen() {
+        let card = Card::titled("#7").button("Acknowledge", "ack 7").menu(
+            "Silence",
+            [("1 h", "silence incident 7 1h"), ("2 h", "silence incident 7 2h")],
+        );
+        let card = card.fit(&plain(1000));
+        assert_eq!(card.blocks, [Block::Note("Try: `ack 7` · `silence incident 7 1h`".into())]);
+        assert!(card.menus.is_empty());
     }
 
     #[test]

@@ -21,9 +21,11 @@ mod text;
 pub mod testing;
 
 pub use adapter::{
-    Capabilities, ChatAdapter, ChatError, DedupeKey, Delivery, Inbox, NotRecorded, Reaction,
+    Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Inbox, NotRecorded, Reaction,
 };
-pub use card::{Block, Button, ButtonStyle, Card, Image, MAX_COMMAND_BYTES, Table, Tone};
+pub use card::{
+    Block, Button, ButtonStyle, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table, Tone,
+};
 pub use inbound::{
     Assurance, Conversation, Inbound, MessageRef, Origin, ParseUserRefError, Platform, UserRef,
 };

@@ -23,7 +23,7 @@ pub struct FakeChat {
 #[derive(Default)]
 struct State {
     posts: Vec<(MessageRef, Card)>,
-    keys: HashMap<DedupeKey, MessageRef>,
+    keys: HashMap<String, MessageRef>,
     reactions: Vec<(MessageRef, Reaction)>,
     whispers: Vec<(UserRef, Card)>,
     failures: Vec<ChatError>,
@@ -105,13 +105,13 @@ impl ChatAdapter for FakeChat {
     ) -> Result<MessageRef, ChatError> {
         self.due_failure()?;
         let mut state = self.state();
-        if let Some(message) = state.keys.get(key) {
+        if let Some(message) = state.keys.get(&key.key) {
             return Ok(message.clone());
         }
         let message =
             MessageRef { conversation: to.clone(), message: format!("m{}", state.posts.len() + 1) };
         state.posts.push((message.clone(), card.clone()));
-        state.keys.insert(key.clone(), message.clone());
+        state.keys.insert(key.key.clone(), message.clone());
         Ok(message)
     }
 
@@ -190,7 +190,9 @@ pub fn sample_cards() -> Vec<(&'static str, Card)> {
                     label: "Approve".into(),
                     style: ButtonStyle::Primary,
                     command: "approve 7F3K".into(),
+                    ask: None,
                 }],
+                menus: vec![],
             },
         ),
     ]
@@ -201,10 +203,10 @@ pub fn sample_cards() -> Vec<(&'static str, Card)> {
 pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &UserRef) {
     let can = adapter.capabilities();
     assert!(can.max_text >= 200, "a platform must carry at least one sentence");
-    let key = DedupeKey("conformance-1".into());
+    let key = DedupeKey::new("conformance-1");
     for (name, card) in sample_cards() {
         let card = card.fit(&can);
-        let key = DedupeKey(format!("conformance-{name}"));
+        let key = DedupeKey::new(format!("conformance-{name}"));
         let posted = adapter.post(to, &card, &key).await;
         assert!(posted.is_ok(), "{name}: {posted:?}");
     }
@@ -215,7 +217,7 @@ pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &
     if can.threads {
         let thread = adapter.thread_of(&message);
         assert_eq!((&thread.channel, thread.thread.is_some()), (&to.channel, true));
-        let key = DedupeKey("conformance-line".into());
+        let key = DedupeKey::new("conformance-line");
         let line = adapter.post(&thread, &Card::titled("a line"), &key).await.expect("a line");
         assert_eq!(adapter.thread_of(&line), thread, "threads have no threads");
     }

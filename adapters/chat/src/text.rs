@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::{Block, Card, Table, Tone};
+use crate::{Block, Card, Choice, Table, Tone};
 
 /// Whether the reader's terminal shows colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,22 +40,23 @@ pub fn text(card: &Card, style: Style) -> String {
                 style,
                 Some("2"),
             ),
+            Block::File(file) => {
+                lines(&mut out, &format!("[file {}]", file.name), "", style, Some("2"));
+            }
             Block::Fields(fields) => fields_text(&mut out, fields, style),
             Block::Table(table) => table_text(&mut out, table, style),
         }
     }
-    if !card.buttons.is_empty() {
-        let commands: Vec<_> = card
-            .buttons
-            .iter()
-            .map(|button| {
-                format!(
-                    "{} → {}",
-                    escape_invisible(&button.label),
-                    escape_invisible(&button.command)
-                )
-            })
-            .collect();
+    let pressed = card.buttons.iter().map(|button| (button.label.clone(), &button.command));
+    let chosen = card.menus.iter().flat_map(|menu| {
+        let label = |choice: &Choice| format!("{} {}", menu.label, choice.label);
+        menu.choices.iter().map(move |choice| (label(choice), &choice.command))
+    });
+    let commands = pressed.chain(chosen).map(|(label, command)| {
+        format!("{} → {}", escape_invisible(&label), escape_invisible(command))
+    });
+    let commands: Vec<_> = commands.collect();
+    if !commands.is_empty() {
         lines(&mut out, &commands.join("\n"), "  ", style, Some("2"));
     }
     out.truncate(out.trim_end().len());

@@ -119,22 +119,26 @@ impl Console {
         }
     }
 
-    /// Saves the card's pictures and puts where they are in their place. An answer without its
+    /// Saves the card's pictures and files and puts where they are in their place. An answer without its
     /// picture is still an answer.
-    fn save_pictures(&self, card: &Card, key: &DedupeKey) -> Card {
+    fn save_files(&self, card: &Card, key: &DedupeKey) -> Card {
         let mut card = card.clone();
         for block in &mut card.blocks {
-            let Block::Image(image) = block else { continue };
-            let safe: String =
-                key.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            let path = self.config.pictures.join(format!("{safe}-{}", image.name));
-            let saved = std::fs::create_dir_all(&self.config.pictures)
-                .and_then(|()| std::fs::write(&path, &image.png));
-            *block = Block::Note(match saved {
-                Ok(()) => format!("picture: {} ({})", path.display(), image.alt),
-                Err(error) => {
-                    format!("the picture could not be saved: {error} ({})", image.alt)
+            let (kind, name, bytes, about) = match block {
+                Block::Image(image) => {
+                    ("picture", &image.name, &image.png[..], format!(" ({})", image.alt))
                 }
+                Block::File(file) => ("file", &file.name, file.text.as_bytes(), String::new()),
+                _ => continue,
+            };
+            let safe: String =
+                key.key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            let path = self.config.pictures.join(format!("{safe}-{name}"));
+            let saved = std::fs::create_dir_all(&self.config.pictures)
+                .and_then(|()| std::fs::write(&path, bytes));
+            *block = Block::Note(match saved {
+                Ok(()) => format!("{kind}: {}{about}", path.display()),
+                Err(error) => format!("the {kind} could not be saved: {error}{about}"),
             });
         }
         card
@@ -196,7 +200,7 @@ impl ChatAdapter for Console {
         card: &Card,
         key: &DedupeKey,
     ) -> Result<MessageRef, ChatError> {
-        let card = self.save_pictures(card, key);
+        let card = self.save_files(card, key);
         self.show(&card);
         // A full channel already says that something was shown.
         let _ = self.answered.try_send(());
@@ -250,7 +254,7 @@ mod tests {
             let first = deliveries.recv().await.unwrap().recorded();
             assert_eq!(first.text, "cpu");
             let second = deliveries.recv().await.unwrap().recorded();
-            let key = DedupeKey(second.id);
+            let key = DedupeKey::new(second.id);
             console.post(&second.conversation, &Card::titled("You"), &key).await.unwrap();
         };
         let started = tokio::time::Instant::now();

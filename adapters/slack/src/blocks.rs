@@ -2,10 +2,13 @@
 //!
 //! Limits are those of <https://docs.slack.dev/reference/block-kit>.
 
-use chat::{Block, Button, ButtonStyle, Card, Style, Tone, escape_invisible};
+use chat::{Block, Button, ButtonStyle, Card, Menu, Style, Tone, escape_invisible};
 use slack_morphism::prelude::*;
 
-use crate::markup::{cut, escaped};
+use crate::{
+    events::Question,
+    markup::{cut, escaped},
+};
 
 /// The most characters of one card: all blocks of a message together may have some 13,000.
 pub const MAX_TEXT: usize = 9_000;
@@ -15,26 +18,23 @@ const MAX_LABEL: usize = 75;
 const MAX_ALT: usize = 2_000;
 /// Characters of the line that a notification shows.
 const MAX_TITLE: usize = 1_000;
-/// Buttons side by side.
-const MAX_BUTTONS: usize = 25;
+/// Buttons and menus side by side.
+const MAX_ACTIONS: usize = 25;
+/// Choices of one menu.
+const MAX_CHOICES: usize = 100;
+/// Characters of an answer to a question.
+const MAX_ANSWER: u64 = 300;
 /// Blocks of one message.
 const MAX_BLOCKS: usize = 50;
+
+/// How the id of a button begins that asks for something first.
+pub(crate) const ASK: &str = "ask-";
 
 /// The message that shows a card. `pictures` are the uploaded pictures of the card, in its order; one that
 /// could not be uploaded is `None`, and its description is shown.
 pub fn content(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackMessageContent {
     let title = cut(&card.title, MAX_TITLE);
-    let mut pictures = pictures.iter();
-    let body = card.blocks.iter().filter_map(|block| shown(block, &mut pictures));
-    let buttons = buttons(&card.buttons);
-    let mut blocks: Vec<SlackBlock> = body.collect();
-    // One is for the title.
-    let room = MAX_BLOCKS - 1 - buttons.len();
-    if blocks.len() > room {
-        blocks.truncate(room - 1);
-        blocks.push(note("… (cut here, ask for less to see all of it)"));
-    }
-    blocks.extend(buttons);
+    let mut blocks = body(card, pictures);
     let content = SlackMessageContent::new().with_text(escaped(&title));
     match colour(card.tone) {
         // The text is the first line of the message, and what a notification shows.
@@ -52,6 +52,44 @@ pub fn content(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackMessageCon
             content.with_blocks(blocks)
         }
     }
+}
+
+/// What a person's tab of the app shows: a card without its tone.
+pub(crate) fn home(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackHomeView {
+    let mut blocks = body(card, pictures);
+    blocks.insert(0, rich(vec![section(vec![bold(&cut(&card.title, MAX_TITLE))])]));
+    SlackHomeView::new(blocks)
+}
+
+/// A window that asks for the last words of a command.
+pub(crate) fn modal(question: &Question) -> SlackModalView {
+    let input = SlackBlockPlainTextInputElement::new()
+        .with_action_id("answer".into())
+        .with_max_length(MAX_ANSWER)
+        .with_focus_on_load(true);
+    let input = SlackInputBlock::new(label(&question.text), SlackInputBlockElement::PlainTextInput(input));
+    let plain = |text: &str| SlackBlockPlainTextOnly::from(text.to_owned());
+    SlackModalView::new(plain("One question"), vec![input.into()])
+        .with_submit(plain("Send"))
+        .with_close(plain("Cancel"))
+        .with_callback_id("answer".into())
+        .opt_private_metadata(serde_json::to_string(&question.about).ok())
+}
+
+/// Everything of a card but its title.
+fn body(card: &Card, pictures: &[Option<SlackFileId>]) -> Vec<SlackBlock> {
+    let mut pictures = pictures.iter();
+    let actions = actions(card);
+    let mut blocks: Vec<SlackBlock> =
+        card.blocks.iter().filter_map(|block| shown(block, &mut pictures)).collect();
+    // One is for the title.
+    let room = MAX_BLOCKS - 1 - actions.len();
+    if blocks.len() > room {
+        blocks.truncate(room - 1);
+        blocks.push(note("… (cut here, ask for less to see all of it)"));
+    }
+    blocks.extend(actions);
+    blocks
 }
 
 /// The colours of the states of an incident, as people know them from other tools.
@@ -93,6 +131,7 @@ fn shown<'a>(
             Some(Some(file)) => picture(file, &image.alt),
             _ => note(&format!("[picture] {}", image.alt)),
         },
+        Block::File(file) => note(&format!("{} is in the thread", file.name)),
     })
 }
 
@@ -130,22 +169,45 @@ fn picture(file: &SlackFileId, alt: &str) -> SlackBlock {
     SlackImageBlock::new(file, cut(&escape_invisible(alt), MAX_ALT)).into()
 }
 
-/// What is pressed comes back as the command in `value`; the label is for people alone.
-fn buttons(buttons: &[Button]) -> Vec<SlackBlock> {
-    let element = |(place, button): (usize, &Button)| {
-        let label = cut(&escape_invisible(&button.label), MAX_LABEL);
-        // Two buttons of a message need different ids.
-        let element = SlackBlockButtonElement::new(SlackBlockPlainTextOnly::from(label))
-            .with_action_id(format!("command-{place}").into())
-            .with_value(button.command.clone());
-        SlackActionBlockElement::Button(match button.style {
-            ButtonStyle::Plain => element,
-            ButtonStyle::Primary => element.with_style(SlackBlockButtonStyle::Primary),
-            ButtonStyle::Danger => element.with_style(SlackBlockButtonStyle::Danger),
-        })
+/// What can be pressed and chosen, in rows.
+fn actions(card: &Card) -> Vec<SlackBlock> {
+    let buttons = card.buttons.iter().enumerate().map(|(place, it)| button(place, it));
+    let menus = card.menus.iter().enumerate().map(|(place, it)| menu(place, it));
+    let elements: Vec<_> = buttons.chain(menus).collect();
+    elements.chunks(MAX_ACTIONS).map(|row| SlackActionsBlock::new(row.to_vec()).into()).collect()
+}
+
+/// What is pressed comes back as the command in `value`; the label is for people alone. Two buttons of a
+/// message need different ids.
+fn button(place: usize, button: &Button) -> SlackActionBlockElement {
+    let (id, value) = match &button.ask {
+        None => (format!("command-{place}"), button.command.clone()),
+        Some(question) => (format!("{ASK}{place}"), format!("{}\n{question}", button.command)),
     };
-    let elements: Vec<_> = buttons.iter().enumerate().map(element).collect();
-    elements.chunks(MAX_BUTTONS).map(|row| SlackActionsBlock::new(row.to_vec()).into()).collect()
+    let element = SlackBlockButtonElement::new(label(&button.label))
+        .with_action_id(id.into())
+        .with_value(value);
+    SlackActionBlockElement::Button(match button.style {
+        ButtonStyle::Plain => element,
+        ButtonStyle::Primary => element.with_style(SlackBlockButtonStyle::Primary),
+        ButtonStyle::Danger => element.with_style(SlackBlockButtonStyle::Danger),
+    })
+}
+
+fn menu(place: usize, menu: &Menu) -> SlackActionBlockElement {
+    let choices = menu.choices.iter().take(MAX_CHOICES).map(|choice| {
+        SlackBlockChoiceItem::new(label(&choice.label), choice.command.clone())
+    });
+    SlackActionBlockElement::StaticSelect(
+        SlackBlockStaticSelectElement::new()
+            .with_action_id(format!("menu-{place}").into())
+            .with_placeholder(label(&menu.label))
+            .with_options(choices.collect()),
+    )
+}
+
+fn label(text: &str) -> SlackBlockPlainTextOnly {
+    SlackBlockPlainTextOnly::from(cut(&escape_invisible(text), MAX_LABEL))
 }
 
 #[cfg(test)]
@@ -198,6 +260,22 @@ mod tests {
             (&button["value"], &button["text"]["text"]),
             (&json!("ack 7"), &json!("Acknowledge"))
         );
+    }
+
+    #[test]
+    fn a_menu_is_a_select_and_a_button_that_asks_carries_its_question() {
+        let mut card = Card::titled("#7").button("Reject", "reject 7F3K").menu(
+            "Silence",
+            [("1 h", "silence incident 7 1h"), ("1 d", "silence incident 7 1d")],
+        );
+        card.buttons[0].ask = Some("Why?".into());
+        let message = json(&card, &[]);
+        let elements = &message["blocks"][1]["elements"];
+        assert_eq!(elements[0]["action_id"], "ask-0");
+        assert_eq!(elements[0]["value"], "reject 7F3K\nWhy?");
+        assert_eq!(elements[1]["type"], "static_select");
+        assert_eq!(elements[1]["placeholder"]["text"], "Silence");
+        assert_eq!(elements[1]["options"][1]["value"], "silence incident 7 1d");
     }
 
     #[test]

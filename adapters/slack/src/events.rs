@@ -5,10 +5,11 @@
 
 use chat::{Assurance, Conversation, Inbound, MessageRef, Origin, Platform, UserRef};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slack_morphism::prelude::*;
 
-use crate::markup::words;
+use crate::{blocks::ASK, markup::words};
 
 /// Who the bot is, as `auth.test` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,41 +114,163 @@ pub fn command(payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<Inbou
     })
 }
 
-/// What a pressed button or a chosen option says: the object with `"type": "block_actions"`.
-pub fn pressed(payload: &Value, me: &Myself) -> Result<Inbound, Ignored> {
-    let action = payload["actions"].get(0).ok_or(Ignored::OtherKind)?;
-    let chosen = &action["selected_option"];
-    let value = text_at(action, "value").or_else(|| text_at(chosen, "value"));
-    let text = value.ok_or(Ignored::OtherKind)?;
-    let from = &payload["user"];
-    let user = text_at(from, "id").ok_or(Ignored::OtherKind)?;
-    let teams = [text_at(&payload["team"], "id"), text_at(from, "team_id")];
-    if teams[0] != Some(&me.team) || teams[1].is_some_and(|team| team != me.team) {
+/// What opening the app's own tab says: that person's question what is open. The answer is what the tab
+/// shows.
+pub fn home(payload: &Value, me: &Myself) -> Result<Inbound, Ignored> {
+    let inner = &payload["event"];
+    if text_at(payload, "team_id") != Some(&me.team) {
         return Err(Ignored::ForeignWorkspace);
     }
-    let (container, channel) = (&payload["container"], text_at(&payload["channel"], "id"));
-    let channel = channel.or_else(|| text_at(container, "channel_id")).ok_or(Ignored::OtherKind)?;
-    let message = text_at(container, "message_ts").ok_or(Ignored::OtherKind)?;
-    let thread =
-        text_at(&payload["message"], "thread_ts").or_else(|| text_at(container, "thread_ts"));
-    let moment = text_at(action, "action_ts").ok_or(Ignored::OtherKind)?;
-    let name = text_at(action, "action_id").unwrap_or_default();
+    if text_at(inner, "type") != Some("app_home_opened") || text_at(inner, "tab") != Some("home") {
+        return Err(Ignored::OtherKind);
+    }
+    let field = |name| text_at(inner, name).ok_or(Ignored::OtherKind);
+    let (user, moment) = (field("user")?, field("event_ts")?);
+    let conversation = conversation(me, &format!("{HOME}{user}"), None);
     Ok(Inbound {
-        id: format!("pressed:{channel}:{message}:{name}:{user}:{moment}"),
+        id: format!("home:{user}:{moment}"),
         from: user_ref(me, user),
-        display_name: text_at(from, "username").unwrap_or(user).to_owned(),
-        conversation: conversation(me, channel, Some(thread.unwrap_or(message))),
-        message: MessageRef {
-            conversation: conversation(me, channel, thread.filter(|thread| *thread != message)),
-            message: message.to_owned(),
-        },
-        // It is the bot's own words, and no markup.
-        text: text.to_owned(),
-        origin: Origin::Button,
+        display_name: user.to_owned(),
+        message: MessageRef { conversation: conversation.clone(), message: moment.to_owned() },
+        conversation,
+        text: "incidents".to_owned(),
+        origin: Origin::Command,
         edited: false,
         assurance: Assurance::Authenticated,
         at: moment_of(moment).ok_or(Ignored::OtherKind)?,
     })
+}
+
+/// How the name of a person's tab begins, as a channel.
+pub(crate) const HOME: &str = "home:";
+
+/// What came of a pressed button or a chosen option.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pressed {
+    /// It said this.
+    Said(Inbound),
+    /// It wants to ask something first.
+    Asks(Question),
+}
+
+/// A command that lacks its last words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Slack's permission to ask, good for three seconds.
+    pub trigger: String,
+    /// What the person is asked.
+    pub text: String,
+    /// Where, and the command.
+    pub about: About,
+}
+
+/// What a question is about; goes to Slack with the question and comes back with the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    channel: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<String>,
+    command: String,
+}
+
+/// What a pressed button or a chosen option says: the object with `"type": "block_actions"`.
+pub fn pressed(payload: &Value, me: &Myself) -> Result<Pressed, Ignored> {
+    let action = payload["actions"].get(0).ok_or(Ignored::OtherKind)?;
+    let chosen = &action["selected_option"];
+    let value = text_at(action, "value").or_else(|| text_at(chosen, "value"));
+    let text = value.ok_or(Ignored::OtherKind)?;
+    let from = who(payload, me)?;
+    let container = &payload["container"];
+    let moment = text_at(action, "action_ts").ok_or(Ignored::OtherKind)?;
+    let name = text_at(action, "action_id").unwrap_or_default();
+    let (channel, message, thread) = match text_at(container, "type") {
+        // On the app's own tab the answer takes the tab's place.
+        Some("view") => (format!("{HOME}{}", from.id), moment.to_owned(), None),
+        _ => place_of(payload).ok_or(Ignored::OtherKind)?,
+    };
+    if name.starts_with(ASK) {
+        let (command, question) = text.split_once('\n').ok_or(Ignored::OtherKind)?;
+        let trigger = text_at(payload, "trigger_id").ok_or(Ignored::OtherKind)?;
+        return Ok(Pressed::Asks(Question {
+            trigger: trigger.to_owned(),
+            text: question.to_owned(),
+            about: About { channel, message, thread, command: command.to_owned() },
+        }));
+    }
+    let id = format!("pressed:{channel}:{message}:{name}:{}:{moment}", from.id);
+    let at = moment_of(moment).ok_or(Ignored::OtherKind)?;
+    let place = (channel.as_str(), message.as_str(), thread.as_deref());
+    // It is the bot's own words, and no markup.
+    Ok(Pressed::Said(by_button(id, &from, place, text.to_owned(), at, me)))
+}
+
+/// What the answer to a question says: the object with `"type": "view_submission"`.
+pub fn submitted(payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<Inbound, Ignored> {
+    let (view, from) = (&payload["view"], who(payload, me)?);
+    let about = text_at(view, "private_metadata").ok_or(Ignored::OtherKind)?;
+    let about: About = serde_json::from_str(about).map_err(|_| Ignored::OtherKind)?;
+    let inputs = view["state"]["values"].as_object().into_iter().flat_map(|blocks| blocks.values());
+    let mut inputs = inputs.filter_map(Value::as_object).flat_map(|inputs| inputs.values());
+    let answer = inputs.find_map(|input| text_at(input, "value")).unwrap_or_default();
+    let answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
+    let id = format!("answered:{}", text_at(view, "id").ok_or(Ignored::OtherKind)?);
+    let place = (about.channel.as_str(), about.message.as_str(), about.thread.as_deref());
+    let text = format!("{} {answer}", about.command);
+    Ok(by_button(id, &from, place, text, now, me))
+}
+
+/// Who pressed something.
+struct Who<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+fn who<'a>(payload: &'a Value, me: &Myself) -> Result<Who<'a>, Ignored> {
+    let from = &payload["user"];
+    let id = text_at(from, "id").ok_or(Ignored::OtherKind)?;
+    let teams = [text_at(&payload["team"], "id"), text_at(from, "team_id")];
+    if teams[0] != Some(&me.team) || teams[1].is_some_and(|team| team != me.team) {
+        return Err(Ignored::ForeignWorkspace);
+    }
+    Ok(Who { id, name: text_at(from, "username").unwrap_or(id) })
+}
+
+/// The channel, the message and the thread in which something was pressed.
+fn place_of(payload: &Value) -> Option<(String, String, Option<String>)> {
+    let container = &payload["container"];
+    let channel = text_at(&payload["channel"], "id").or_else(|| text_at(container, "channel_id"))?;
+    let message = text_at(container, "message_ts")?;
+    let thread =
+        text_at(&payload["message"], "thread_ts").or_else(|| text_at(container, "thread_ts"));
+    // What only one person sees is no root of a thread.
+    let root = (container["is_ephemeral"] != true).then_some(message);
+    Some((channel.to_owned(), message.to_owned(), thread.or(root).map(str::to_owned)))
+}
+
+fn by_button(
+    id: String,
+    from: &Who<'_>,
+    (channel, message, thread): (&str, &str, Option<&str>),
+    text: String,
+    at: DateTime<Utc>,
+    me: &Myself,
+) -> Inbound {
+    Inbound {
+        id,
+        from: user_ref(me, from.id),
+        display_name: from.name.to_owned(),
+        conversation: conversation(me, channel, thread),
+        message: MessageRef {
+            conversation: conversation(me, channel, thread.filter(|thread| *thread != message)),
+            message: message.to_owned(),
+        },
+        text,
+        origin: Origin::Button,
+        edited: false,
+        assurance: Assurance::Authenticated,
+        at,
+    }
 }
 
 /// Where a message is.

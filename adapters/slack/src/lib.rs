@@ -6,9 +6,31 @@
 //!
 //! What Slack says is heard by [`events`]: a message, a slash command or a pressed button becomes a
 //! [`chat::Inbound`], or is left alone for a reason that has a name.
+//!
+//! [`Slack`] is the adapter: it hears through Socket Mode or through signed requests, and speaks through the
+//! Web API.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::allow_attributes,
+        reason = "tests fail by panicking"
+    )
+)]
 
 mod blocks;
+mod doctor;
 pub mod events;
+mod hear;
+mod http;
 mod markup;
+mod refusals;
+mod slack;
+mod socket;
+mod web;
 
 pub use blocks::{MAX_TEXT, content};
+pub use doctor::Finding;
+pub use slack::{Clock, Reload, Settings, Slack, Tokens};

@@ -290,6 +290,16 @@ fn metrics(incident: &Incident, lead: &Anomaly) -> Table {
     }
 }
 
+/// How long an incident can be silenced by choosing.
+const SILENCES: [(&str, &str); 6] = [
+    ("1 h", "1h"),
+    ("30 min", "30m"),
+    ("2 h", "2h"),
+    ("4 h", "4h"),
+    ("12 h", "12h"),
+    ("24 h", "24h"),
+];
+
 /// What fits the state. All of them are commands that may as well be typed.
 fn buttons(card: Card, incident: &Incident) -> Card {
     let number = incident.number;
@@ -300,9 +310,10 @@ fn buttons(card: Card, incident: &Incident) -> Card {
     };
     let card = if incident.is_live() {
         let host = leading_host(incident);
-        card.button("Silence 1 h", format!("silence incident {number} 1h"))
-            .button("Ask", format!("status {host}"))
+        let silence = |(label, window)| (label, format!("silence incident {number} {window}"));
+        card.button("Ask", format!("status {host}"))
             .button("Remediate", format!("reboot {host} incident={number}"))
+            .menu("Silence …", SILENCES.map(silence))
     } else {
         card
     };

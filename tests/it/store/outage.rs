@@ -50,7 +50,7 @@ async fn a_wire_cut_at_commit_neither_loses_nor_doubles_an_answer() {
                 panic!("seen before");
             };
             let reply =
-                Reply { conversation: channel(), card: Card::titled(key), key: key.to_owned() };
+                Reply::new(channel(), Card::titled(key), key);
             let completion = Completion {
                 replies: vec![reply.clone()],
                 audit: vec![asked(key)],

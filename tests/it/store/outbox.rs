@@ -15,7 +15,7 @@ fn reply(key: &str) -> Reply {
             alt: "a rising line".to_owned(),
         }));
     }
-    Reply { conversation: channel(), card, key: key.to_owned() }
+    Reply::new(channel(), card, key)
 }
 
 fn posted(message: &str) -> MessageRef {

@@ -243,9 +243,9 @@ impl ChatAdapter for Slack {
         let posted = self.fake.post(to, card, key).await;
         if posted.is_ok() {
             let shown = (to.clone(), card.clone());
-            self.shown.lock().unwrap().entry(key.0.clone()).or_insert(shown);
+            self.shown.lock().unwrap().entry(key.key.clone()).or_insert(shown);
         }
-        self.attempts.send_modify(|tried| tried.push(key.0.clone()));
+        self.attempts.send_modify(|tried| tried.push(key.key.clone()));
         posted
     }
 

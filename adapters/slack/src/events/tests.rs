@@ -126,17 +126,24 @@ fn press(more: &Value) -> Value {
     payload
 }
 
+fn said(more: &Value) -> Inbound {
+    match pressed(&press(more), &me()).unwrap() {
+        Pressed::Said(inbound) => inbound,
+        Pressed::Asks(question) => panic!("{question:?}"),
+    }
+}
+
 #[test]
 fn a_pressed_button_says_its_command_in_the_thread_of_its_message() {
-    let heard = pressed(&press(&json!({})), &me()).unwrap();
+    let heard = said(&json!({}));
     assert_eq!((heard.text.as_str(), heard.origin), ("ack 7", Origin::Button));
     assert_eq!(heard.conversation.thread.as_deref(), Some("1700000000.000300"));
     assert_eq!(heard.message.conversation.thread, None);
     // Delivered again it is the same; pressed again it is another.
-    assert_eq!(pressed(&press(&json!({})), &me()).unwrap().id, heard.id);
+    assert_eq!(said(&json!({})).id, heard.id);
     let option = json!([{"type": "static_select", "action_id": "silence", "action_ts": "1700000060.000000",
         "selected_option": {"value": "silence incident 7 2h"}}]);
-    let chosen = pressed(&press(&json!({"actions": option})), &me()).unwrap();
+    let chosen = said(&json!({"actions": option}));
     assert_eq!(chosen.text, "silence incident 7 2h");
     assert_ne!(chosen.id, heard.id);
 }
@@ -146,4 +153,36 @@ fn a_button_pressed_by_somebody_of_another_workspace_does_nothing() {
     let foreign = json!({"user": {"id": "U9", "team_id": "T2"}});
     assert_eq!(pressed(&press(&foreign), &me()).unwrap_err(), Ignored::ForeignWorkspace);
     assert_eq!(pressed(&press(&json!({"actions": []})), &me()).unwrap_err(), Ignored::OtherKind);
+}
+
+#[test]
+fn a_button_that_asks_says_its_command_with_the_answer() {
+    let reject = json!({"trigger_id": "t1", "actions": [{"type": "button", "action_id": "ask-1",
+        "action_ts": "1700000060.000000", "value": "reject 7F3K\nWhy?"}]});
+    let Ok(Pressed::Asks(question)) = pressed(&press(&reject), &me()) else { panic!() };
+    assert_eq!((question.trigger.as_str(), question.text.as_str()), ("t1", "Why?"));
+    let about = serde_json::to_string(&question.about).unwrap();
+    let submission = |user: Value| {
+        json!({"type": "view_submission", "team": {"id": "T1"}, "user": user,
+        "view": {"id": "V1", "private_metadata": about,
+            "state": {"values": {"b": {"a": {"type": "plain_text_input", "value": "not\n now"}}}}}})
+    };
+    let now = DateTime::UNIX_EPOCH;
+    let ours = json!({"id": "U1", "team_id": "T1", "username": "ana"});
+    let heard = submitted(&submission(ours), &me(), now).unwrap();
+    assert_eq!((heard.text.as_str(), heard.id.as_str()), ("reject 7F3K not now", "answered:V1"));
+    assert_eq!(heard.conversation, said(&json!({})).conversation);
+    let foreign = submitted(&submission(json!({"id": "U9", "team_id": "T2"})), &me(), now);
+    assert_eq!(foreign.unwrap_err(), Ignored::ForeignWorkspace);
+}
+
+#[test]
+fn opening_the_tab_asks_what_is_open() {
+    let opened = |tab: &str| {
+        callback(&json!({"type": "app_home_opened", "user": "U1", "channel": "D1", "tab": tab,
+            "event_ts": "1700000000.000100"}))
+    };
+    let heard = home(&opened("home"), &me()).unwrap();
+    assert_eq!((heard.text.as_str(), heard.conversation.channel.as_str()), ("incidents", "home:U1"));
+    assert_eq!(home(&opened("messages"), &me()).unwrap_err(), Ignored::OtherKind);
 }

@@ -1,0 +1,54 @@
+//! What can be wrong with a set-up, and what to do about it.
+
+use chat::ChatError;
+
+use crate::slack::Slack;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// What it is, or what is wrong and the remedy.
+    pub result: Result<String, String>,
+}
+
+impl Slack {
+    /// Looks at the tokens, the scopes, and whether the bot is in these channels.
+    pub async fn examine(&self, channels: &[String]) -> Vec<Finding> {
+        let tokens = self.state().tokens.clone();
+        let mut findings = vec![finding("bot token", self.web.identity(&tokens.bot).await, |it| {
+            let name = it.team.as_deref().unwrap_or("a workspace");
+            format!("{name} ({}), as {}", it.team_id, it.user_id)
+        })];
+        match &tokens.app {
+            Some(app) => {
+                findings.push(finding("app token", self.web.socket(app).await, |_| {
+                    "Socket Mode can connect".to_owned()
+                }));
+            }
+            None => findings.push(Finding {
+                what: "requests".to_owned(),
+                result: Ok("signed requests to /slack/events, /slack/commands and /slack/interactions".into()),
+            }),
+        }
+        for channel in channels {
+            let member = self.web.is_member(&tokens.bot, channel).await;
+            let result = match member {
+                Ok(true) => Ok("the bot is in it".to_owned()),
+                Ok(false) => Err("the bot is not in it: say `/invite` and its name there".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            findings.push(Finding { what: format!("channel {channel}"), result });
+        }
+        findings
+    }
+}
+
+fn finding<T>(
+    what: &str,
+    found: Result<T, ChatError>,
+    shown: impl FnOnce(T) -> String,
+) -> Finding {
+    Finding { what: what.to_owned(), result: found.map(shown).map_err(|error| error.to_string()) }
+}

@@ -1,0 +1,442 @@
+//! The adapter: one workspace.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat::{
+    Block, Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, File,
+    Image, Inbox, MessageRef, Platform, Reaction, UserRef,
+};
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use slack_morphism::prelude::*;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    blocks::{MAX_TEXT, content, home},
+    events::{HOME, Myself},
+    refusals::refused_because,
+    socket,
+    web::{To, Web},
+};
+
+/// How often it is asked whether the token still holds.
+const CHECK_EVERY: Duration = Duration::from_secs(20);
+/// The pauses before a message with fresh pictures is tried again: Slack takes a moment to look at them.
+const PICTURES_SETTLE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// Pictures whose upload is remembered: a card is edited often, and its picture rarely changes.
+const PICTURES_KEPT: usize = 16;
+/// How long a slash command can be answered at its own address.
+const COMMAND_LASTS: Duration = Duration::from_mins(29);
+
+/// What opens the door. Shown to nobody.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The bot's own, `xoxb-…`.
+    pub bot: SecretString,
+    /// The app's, `xapp-…`: with it the bot hears through Socket Mode.
+    pub app: Option<SecretString>,
+    /// The secret that requests are signed with: with it, and without the app's token, the bot hears
+    /// through HTTP.
+    pub signing: Option<SecretString>,
+}
+
+/// Reads the tokens again, so that new ones are taken without a restart.
+pub type Reload = Box<dyn Fn() -> Option<Tokens> + Send + Sync>;
+
+/// What the adapter needs to know.
+pub struct Settings {
+    /// The tokens now.
+    pub tokens: Tokens,
+    /// The tokens later.
+    pub reload: Reload,
+    /// The workspace that is served; `None` for whichever the token belongs to.
+    pub team: Option<String>,
+    /// Where the Web API is, mostly `https://slack.com/api`.
+    pub api_url: Url,
+    /// The time, for what Slack sends without one.
+    pub clock: Clock,
+}
+
+/// Says what time it is.
+pub type Clock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// One Slack workspace.
+pub struct Slack {
+    pub(crate) web: Web,
+    pub(crate) state: Mutex<State>,
+    pub(crate) clock: Clock,
+    team: Option<String>,
+    reload: Reload,
+}
+
+/// What changes while the adapter runs.
+pub(crate) struct State {
+    pub(crate) tokens: Tokens,
+    pub(crate) condition: Condition,
+    /// Who the bot is, once Slack said so.
+    pub(crate) me: Option<Myself>,
+    /// Where events that come through HTTP go.
+    pub(crate) inbox: Option<Inbox>,
+    /// What people are called.
+    pub(crate) names: HashMap<String, String>,
+    /// Where the last slash command of a channel can be answered, and until when.
+    commands: HashMap<String, (Url, Instant)>,
+    pictures: VecDeque<(Vec<u8>, SlackFileId)>,
+}
+
+impl Slack {
+    /// An adapter that is not connected yet.
+    pub fn new(settings: Settings) -> io::Result<Self> {
+        let Settings { tokens, reload, team, api_url, clock } = settings;
+        let state = State {
+            tokens,
+            condition: Condition::Connecting,
+            me: None,
+            inbox: None,
+            names: HashMap::new(),
+            commands: HashMap::new(),
+            pictures: VecDeque::new(),
+        };
+        let (web, state) = (Web::new(api_url.as_str())?, Mutex::new(state));
+        Ok(Self { web, state, clock, team, reload })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn bot_token(&self) -> SecretString {
+        self.state().tokens.bot.clone()
+    }
+
+    pub(crate) fn is(&self, condition: Condition) {
+        let mut state = self.state();
+        if state.condition != condition {
+            tracing::info!(?condition, "Slack");
+            state.condition = condition;
+        }
+    }
+
+    /// A slash command can be answered here, also where the bot is no member.
+    pub(crate) fn can_respond(&self, channel: &str, address: Url) {
+        let (mut state, now) = (self.state(), Instant::now());
+        state.commands.retain(|_, (_, until)| *until > now);
+        state.commands.insert(channel.to_owned(), (address, now + COMMAND_LASTS));
+    }
+
+    fn response_address(&self, channel: &str) -> Option<Url> {
+        let (address, until) = self.state().commands.get(channel)?.clone();
+        (until > Instant::now()).then_some(address)
+    }
+
+    /// Asks who the bot is until Slack says so.
+    async fn introduce(&self) -> Result<Myself, ChatError> {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            match self.identity().await {
+                Err(error @ (ChatError::Unreachable { .. } | ChatError::RateLimited { .. })) => {
+                    self.is(Condition::Lost(error.to_string()));
+                }
+                known => return known,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_mins(1));
+        }
+    }
+
+    async fn identity(&self) -> Result<Myself, ChatError> {
+        let identity = self.web.identity(&self.bot_token()).await?;
+        match &self.team {
+            Some(team) if *team != identity.team_id => Err(refused_because(format!(
+                "the token belongs to the workspace {}, and `slack.team` is {team}",
+                identity.team_id
+            ))),
+            _ => Ok(Myself { team: identity.team_id, user: identity.user_id }),
+        }
+    }
+
+    /// Returns when the token no longer holds.
+    async fn until_shut_out(&self) -> ChatError {
+        loop {
+            sleep(CHECK_EVERY).await;
+            match self.web.identity(&self.bot_token()).await {
+                Err(error @ ChatError::Barred { .. }) => return error,
+                Err(error) => tracing::warn!(%error, "cannot ask whether Slack's token still holds"),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Hears, by whichever way is set up.
+    async fn listen(&self, me: &Myself, inbox: &Inbox, shutdown: &CancellationToken) -> Result<(), ChatError> {
+        let app = self.state().tokens.app.clone();
+        if let Some(app) = app {
+            return socket::listen(self, &app, me, inbox, shutdown).await;
+        }
+        self.state().inbox = Some(inbox.clone());
+        self.is(Condition::Connected);
+        shutdown.cancelled().await;
+        self.state().inbox = None;
+        Ok(())
+    }
+
+    /// Another workspace's conversation is not ours to speak in.
+    fn ours(&self, workspace: &str) -> Result<(), ChatError> {
+        match &self.state().me {
+            Some(me) if me.team != workspace => Err(refused_because(format!(
+                "this bot is in the workspace {}, not in {workspace}",
+                me.team
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The uploaded pictures of a card, in its order. An answer without its picture is still an answer.
+    async fn pictures(&self, card: &Card) -> Vec<Option<SlackFileId>> {
+        let mut uploaded = Vec::new();
+        for block in &card.blocks {
+            if let Block::Image(image) = block {
+                uploaded.push(self.picture(image).await);
+            }
+        }
+        uploaded
+    }
+
+    async fn picture(&self, image: &Image) -> Option<SlackFileId> {
+        if let Some((_, file)) = self.state().pictures.iter().find(|(png, _)| *png == image.png) {
+            return Some(file.clone());
+        }
+        match self.web.upload_picture(&self.bot_token(), image).await {
+            Ok(file) => {
+                let mut state = self.state();
+                state.pictures.push_front((image.png.clone(), file.clone()));
+                state.pictures.truncate(PICTURES_KEPT);
+                Some(file)
+            }
+            Err(error) => {
+                tracing::warn!(%error, name = image.name, "a picture could not be uploaded");
+                None
+            }
+        }
+    }
+
+    /// Shows a card; when Slack does not take its pictures, a little later, and at last without. Returns the
+    /// name of the message.
+    async fn show(&self, how: Way<'_>, card: &Card) -> Result<String, ChatError> {
+        let pictures = self.pictures(card).await;
+        let mut pauses = PICTURES_SETTLE.iter();
+        loop {
+            match self.send(how, content(card, &pictures)).await {
+                Err(ChatError::Refused { reason, .. })
+                    if is_about_blocks(&reason) && pictures.iter().any(Option::is_some) =>
+                {
+                    let Some(pause) = pauses.next() else {
+                        tracing::warn!(%reason, "Slack does not show a picture");
+                        return self.send(how, content(card, &vec![None; pictures.len()])).await;
+                    };
+                    sleep(*pause).await;
+                }
+                shown => return shown,
+            }
+        }
+    }
+
+    async fn send(&self, how: Way<'_>, content: SlackMessageContent) -> Result<String, ChatError> {
+        let (web, token) = (&self.web, self.bot_token());
+        match how {
+            Way::Post { to, key } => web.post_message(&token, to, content, key).await,
+            Way::Whisper { to, user } => {
+                web.whisper(&token, to, user, content).await.map(|()| String::new())
+            }
+            Way::Edit { channel, message } => {
+                let edited = web.update(&token, channel, message, content).await;
+                edited.map(|()| message.to_owned())
+            }
+        }
+    }
+
+    async fn show_home(&self, user: &str, card: &Card) -> Result<(), ChatError> {
+        let pictures = self.pictures(card).await;
+        self.web.publish_home(&self.bot_token(), user, home(card, &pictures)).await
+    }
+
+    /// Posts where the bot is a member, or where a slash command was said.
+    async fn say(&self, to: To<'_>, card: &Card, key: &str) -> Result<String, ChatError> {
+        let posted = self.show(Way::Post { to, key }, card).await;
+        match (posted, self.response_address(to.channel)) {
+            (Err(ChatError::Barred { .. }), Some(address)) if to.thread.is_none() => {
+                // Pictures are of files that only members see.
+                let none = vec![None; card.blocks.len()];
+                self.web.respond(&address, &content(card, &none)).await?;
+                Ok(String::new())
+            }
+            (posted, _) => posted,
+        }
+    }
+
+    async fn share_files(&self, card: &Card, to: To<'_>) {
+        let files = card.blocks.iter().filter_map(|block| match block {
+            Block::File(file) => Some(file),
+            _ => None,
+        });
+        for file in files {
+            self.share_file(file, to).await;
+        }
+    }
+
+    async fn share_file(&self, file: &File, to: To<'_>) {
+        if let Err(error) = self.web.share_text(&self.bot_token(), file, to).await {
+            tracing::warn!(%error, name = file.name, "a file could not be uploaded");
+        }
+    }
+
+    /// The message that an earlier attempt left. A workspace that does not let the bot read what was said
+    /// may see a message twice, and never none.
+    async fn posted_before(&self, to: To<'_>, key: &str) -> Result<Option<String>, ChatError> {
+        match self.web.find_message(&self.bot_token(), to, key).await {
+            Err(error @ (ChatError::Barred { .. } | ChatError::Refused { .. })) => {
+                tracing::warn!(%error, "cannot look for a message that may have been posted before");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+}
+
+/// How a card is shown.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// As a new message that carries this key.
+    Post { to: To<'a>, key: &'a str },
+    /// To one person.
+    Whisper { to: To<'a>, user: &'a str },
+    /// In the place of an older one.
+    Edit { channel: &'a str, message: &'a str },
+}
+
+fn is_about_blocks(reason: &str) -> bool {
+    matches!(reason, "invalid_blocks" | "invalid_attachments" | "invalid_blocks_format")
+}
+
+fn place(conversation: &Conversation) -> To<'_> {
+    To { channel: &conversation.channel, thread: conversation.thread.as_deref() }
+}
+
+#[async_trait]
+impl ChatAdapter for Slack {
+    fn platform(&self) -> Platform {
+        Platform::Slack
+    }
+
+    fn workspace(&self) -> Option<&str> {
+        self.team.as_deref()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            buttons: true,
+            threads: true,
+            edits: true,
+            files: true,
+            reactions: true,
+            private: true,
+            max_text: MAX_TEXT,
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        self.state().condition.clone()
+    }
+
+    async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError> {
+        if let Some(tokens) = (self.reload)() {
+            self.state().tokens = tokens;
+        }
+        let known = tokio::select! {
+            known = self.introduce() => known,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let ended = match known {
+            Ok(me) => {
+                tracing::info!(team = me.team, user = me.user, "Slack knows the bot");
+                self.state().me = Some(me.clone());
+                tokio::select! {
+                    ended = self.listen(&me, &inbox, &shutdown) => ended,
+                    error = self.until_shut_out() => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &ended {
+            self.is(Condition::Lost(error.to_string()));
+        }
+        ended
+    }
+
+    async fn post(
+        &self,
+        to: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<MessageRef, ChatError> {
+        self.ours(&to.workspace)?;
+        let named = |message: String| MessageRef { conversation: to.clone(), message };
+        if let Some(user) = to.channel.strip_prefix(HOME) {
+            return self.show_home(user, card).await.map(|()| named(String::new()));
+        }
+        let place = place(to);
+        if key.again && let Some(message) = self.posted_before(place, &key.key).await? {
+            return Ok(named(message));
+        }
+        let message = self.say(place, card, &key.key).await?;
+        let thread = To { thread: place.thread.or(Some(&message)), ..place };
+        self.share_files(card, thread).await;
+        Ok(named(message))
+    }
+
+    async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
+        let Conversation { workspace, channel, .. } = &message.conversation;
+        self.ours(workspace)?;
+        if let Some(user) = channel.strip_prefix(HOME) {
+            return self.show_home(user, card).await;
+        }
+        self.show(Way::Edit { channel, message: &message.message }, card).await.map(drop)
+    }
+
+    async fn react(&self, message: &MessageRef, reaction: Reaction) -> Result<(), ChatError> {
+        let emoji = match reaction {
+            Reaction::Seen => "eyes",
+            Reaction::Done => "white_check_mark",
+            Reaction::Failed => "x",
+        };
+        let Conversation { workspace, channel, .. } = &message.conversation;
+        self.ours(workspace)?;
+        self.web.react(&self.bot_token(), channel, &message.message, emoji).await
+    }
+
+    async fn whisper(
+        &self,
+        to: &UserRef,
+        conversation: &Conversation,
+        card: &Card,
+    ) -> Result<(), ChatError> {
+        self.ours(&conversation.workspace)?;
+        if let Some(user) = conversation.channel.strip_prefix(HOME) {
+            return self.show_home(user, card).await;
+        }
+        let place = place(conversation);
+        // Where nobody else is, there is nothing to hide, and what is posted stays.
+        if place.channel.starts_with('D') {
+            return self.say(place, card, "whisper").await.map(drop);
+        }
+        self.show(Way::Whisper { to: place, user: &to.user }, card).await.map(drop)
+    }
+}

@@ -1,0 +1,391 @@
+//! What the bot asks of Slack: the Web API (<https://docs.slack.dev/reference/methods>).
+
+use std::{future::Future, io, time::Duration};
+
+use chat::{ChatError, Image};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use slack_morphism::{errors::SlackClientError, prelude::*};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::{
+    markup::cut,
+    refusals::{chat_error, unreachable},
+};
+
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Messages looked through for one that was posted before.
+const LOOK_BACK: usize = 200;
+/// Characters of a person's name.
+const MAX_NAME: usize = 80;
+/// The name of the metadata that carries the key of a message.
+const METADATA: &str = "smartcloudops_message";
+
+type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
+
+/// The Web API. Tokens are given with each call, because they can be replaced.
+///
+/// Answers are read into types of our own that hold what is used: Slack repeats whole messages, and a block
+/// that is newer than this program must not make a posted message look like a failure.
+pub(crate) struct Web {
+    client: SlackClient<Connector>,
+}
+
+/// Who a token belongs to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) team_id: String,
+    pub(crate) team: Option<String>,
+    pub(crate) user_id: String,
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct To<'a> {
+    pub(crate) channel: &'a str,
+    pub(crate) thread: Option<&'a str>,
+}
+
+/// An answer of which nothing is used.
+#[derive(Deserialize)]
+struct Taken {}
+
+impl Web {
+    /// Asks this address, mostly `https://slack.com/api`.
+    pub(crate) fn new(address: &str) -> io::Result<Self> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .build();
+        let connector = SlackClientHyperConnector::with_connector(connector);
+        let client = SlackClient::new(connector.with_slack_api_url(address.trim_end_matches('/')));
+        Ok(Self { client })
+    }
+
+    /// Who the bot's token belongs to.
+    pub(crate) async fn identity(&self, token: &SecretString) -> Result<Identity, ChatError> {
+        self.post(token, "auth.test", &json!({})).await
+    }
+
+    /// An address for Socket Mode, good for one connection. Wants the app's token.
+    pub(crate) async fn socket(&self, token: &SecretString) -> Result<Url, ChatError> {
+        #[derive(Deserialize)]
+        struct Opened {
+            url: Url,
+        }
+        let opened: Opened = self.post(token, "apps.connections.open", &json!({})).await?;
+        Ok(opened.url)
+    }
+
+    /// Posts a message that carries this key; returns its name in the channel.
+    pub(crate) async fn post_message(
+        &self,
+        token: &SecretString,
+        to: To<'_>,
+        content: SlackMessageContent,
+        key: &str,
+    ) -> Result<String, ChatError> {
+        #[derive(Deserialize)]
+        struct Posted {
+            ts: String,
+        }
+        let payload = [("key".to_owned(), key.to_owned())].into();
+        let metadata = SlackMessageMetadata::new(METADATA.to_owned()).with_event_payload(payload);
+        // Nothing in a card is a link or a mention, and nothing shall become one.
+        let request =
+            SlackApiChatPostMessageRequest::new(to.channel.into(), content.with_metadata(metadata))
+                .opt_thread_ts(to.thread.map(Into::into))
+                .with_link_names(false)
+                .with_unfurl_links(false)
+                .with_unfurl_media(false);
+        let posted: Posted = self.post(token, "chat.postMessage", &request).await?;
+        Ok(posted.ts)
+    }
+
+    /// The message that carries this key, among the latest of its channel or thread.
+    pub(crate) async fn find_message(
+        &self,
+        token: &SecretString,
+        to: To<'_>,
+        key: &str,
+    ) -> Result<Option<String>, ChatError> {
+        #[derive(Deserialize)]
+        struct Past {
+            messages: Vec<Message>,
+        }
+        #[derive(Deserialize)]
+        struct Message {
+            ts: String,
+            #[serde(default)]
+            metadata: Value,
+        }
+        let limit = LOOK_BACK.to_string();
+        let mut parameters = vec![
+            ("channel", Some(to.channel)),
+            ("limit", Some(&*limit)),
+            ("include_all_metadata", Some("true")),
+        ];
+        let method = match to.thread {
+            Some(thread) => {
+                parameters.push(("ts", Some(thread)));
+                "conversations.replies"
+            }
+            None => "conversations.history",
+        };
+        let past: Past = self.get(token, method, &parameters).await?;
+        let ours = |message: &Message| {
+            message.metadata["event_type"] == METADATA
+                && message.metadata["event_payload"]["key"] == key
+        };
+        Ok(past.messages.into_iter().find(ours).map(|message| message.ts))
+    }
+
+    /// Replaces a message. What Slack would keep because it is not named is named.
+    pub(crate) async fn update(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        ts: &str,
+        mut content: SlackMessageContent,
+    ) -> Result<(), ChatError> {
+        content.blocks.get_or_insert_default();
+        content.attachments.get_or_insert_default();
+        let request = SlackApiChatUpdateRequest::new(channel.into(), content, ts.into())
+            .with_link_names(false);
+        let Taken {} = self.post(token, "chat.update", &request).await?;
+        Ok(())
+    }
+
+    /// Shows a message to one person.
+    pub(crate) async fn whisper(
+        &self,
+        token: &SecretString,
+        to: To<'_>,
+        user: &str,
+        content: SlackMessageContent,
+    ) -> Result<(), ChatError> {
+        let request =
+            SlackApiChatPostEphemeralRequest::new(to.channel.into(), user.into(), content)
+                .opt_thread_ts(to.thread.map(Into::into))
+                .with_link_names(false);
+        let Taken {} = self.post(token, "chat.postEphemeral", &request).await?;
+        Ok(())
+    }
+
+    /// Answers a slash command at its own address, where all of the channel see it. The token is that
+    /// address.
+    pub(crate) async fn respond(
+        &self,
+        address: &Url,
+        content: &SlackMessageContent,
+    ) -> Result<(), ChatError> {
+        #[derive(Serialize)]
+        struct Response<'a> {
+            response_type: &'static str,
+            #[serde(flatten)]
+            content: &'a SlackMessageContent,
+        }
+        let response = Response { response_type: "in_channel", content };
+        let token = SlackApiToken::new(SlackApiTokenValue(String::new()));
+        let session = self.client.open_session(&token);
+        let call = session.http_session_api.http_post_uri(address.clone(), &response, None);
+        let Taken {} = answered("response_url", call).await?;
+        Ok(())
+    }
+
+    /// Puts an emoji on a message. One that is there already is what was wanted.
+    pub(crate) async fn react(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        ts: &str,
+        emoji: &str,
+    ) -> Result<(), ChatError> {
+        let request = json!({ "channel": channel, "timestamp": ts, "name": emoji });
+        match self.post(token, "reactions.add", &request).await {
+            Ok(Taken {}) => Ok(()),
+            Err(ChatError::Refused { reason, .. }) if reason == "already_reacted" => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Uploads a picture that nobody sees until a message shows it.
+    pub(crate) async fn upload_picture(
+        &self,
+        token: &SecretString,
+        image: &Image,
+    ) -> Result<SlackFileId, ChatError> {
+        let upload = Upload { name: &image.name, alt: Some(&image.alt), bytes: &image.png };
+        self.upload(token, &upload, None).await
+    }
+
+    /// Uploads a text and shows it in a channel or thread.
+    pub(crate) async fn share_text(
+        &self,
+        token: &SecretString,
+        file: &chat::File,
+        to: To<'_>,
+    ) -> Result<(), ChatError> {
+        let upload = Upload { name: &file.name, alt: None, bytes: file.text.as_bytes() };
+        self.upload(token, &upload, Some(to)).await.map(drop)
+    }
+
+    /// <https://docs.slack.dev/messaging/working-with-files#upload>: ask where to, send the bytes, say what
+    /// is to become of them.
+    async fn upload(
+        &self,
+        token: &SecretString,
+        upload: &Upload<'_>,
+        to: Option<To<'_>>,
+    ) -> Result<SlackFileId, ChatError> {
+        #[derive(Deserialize)]
+        struct Place {
+            upload_url: Url,
+            file_id: SlackFileId,
+        }
+        let length = upload.bytes.len().to_string();
+        let parameters = [
+            ("filename", Some(upload.name)),
+            ("length", Some(&*length)),
+            ("alt_txt", upload.alt),
+        ];
+        let place: Place =
+            self.get(token, "files.getUploadURLExternal", &parameters.to_vec()).await?;
+        let session_token = slack_token(token);
+        let session = self.client.open_session(&session_token);
+        let bytes = "application/octet-stream".to_owned();
+        let call =
+            session.http_session_api.http_post_uri_binary(place.upload_url, bytes, upload.bytes, None);
+        let Taken {} = answered("file upload", call).await?;
+        let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(upload.name.into());
+        let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file])
+            .opt_channel_id(to.map(|to| to.channel.into()))
+            .opt_thread_ts(to.and_then(|to| to.thread).map(Into::into));
+        let Taken {} = self.post(token, "files.completeUploadExternal", &request).await?;
+        Ok(place.file_id)
+    }
+
+    /// Opens a window that asks something.
+    pub(crate) async fn open_view(
+        &self,
+        token: &SecretString,
+        trigger: &str,
+        view: SlackModalView,
+    ) -> Result<(), ChatError> {
+        let request = SlackApiViewsOpenRequest::new(trigger.into(), SlackView::Modal(view));
+        let Taken {} = self.post(token, "views.open", &request).await?;
+        Ok(())
+    }
+
+    /// Replaces what a person's tab of the app shows.
+    pub(crate) async fn publish_home(
+        &self,
+        token: &SecretString,
+        user: &str,
+        view: SlackHomeView,
+    ) -> Result<(), ChatError> {
+        let request = SlackApiViewsPublishRequest::new(user.into(), SlackView::Home(view));
+        let Taken {} = self.post(token, "views.publish", &request).await?;
+        Ok(())
+    }
+
+    /// What somebody is called.
+    pub(crate) async fn name_of(
+        &self,
+        token: &SecretString,
+        user: &str,
+    ) -> Result<String, ChatError> {
+        #[derive(Deserialize)]
+        struct Info {
+            user: User,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            name: String,
+            #[serde(default)]
+            profile: Profile,
+        }
+        #[derive(Default, Deserialize)]
+        struct Profile {
+            display_name: Option<String>,
+            real_name: Option<String>,
+        }
+        let Info { user } = self.get(token, "users.info", &vec![("user", Some(user))]).await?;
+        let names = [user.profile.display_name, user.profile.real_name, Some(user.name)];
+        let name = names.into_iter().flatten().find(|name| !name.is_empty());
+        Ok(cut(&name.unwrap_or_default(), MAX_NAME))
+    }
+
+    /// Whether the bot is a member of a channel; a conversation with one person counts.
+    pub(crate) async fn is_member(
+        &self,
+        token: &SecretString,
+        channel: &str,
+    ) -> Result<bool, ChatError> {
+        #[derive(Deserialize)]
+        struct Info {
+            channel: Room,
+        }
+        #[derive(Deserialize)]
+        struct Room {
+            #[serde(default)]
+            is_member: bool,
+            #[serde(default)]
+            is_im: bool,
+        }
+        let parameters = vec![("channel", Some(channel))];
+        let info: Info = self.get(token, "conversations.info", &parameters).await?;
+        Ok(info.channel.is_member || info.channel.is_im)
+    }
+
+    async fn post<T: DeserializeOwned + Send>(
+        &self,
+        token: &SecretString,
+        method: &'static str,
+        request: &(impl Serialize + Send + Sync),
+    ) -> Result<T, ChatError> {
+        let token = slack_token(token);
+        let session = self.client.open_session(&token);
+        answered(method, session.http_session_api.http_post(method, request, None)).await
+    }
+
+    async fn get<T: DeserializeOwned + Send>(
+        &self,
+        token: &SecretString,
+        method: &'static str,
+        parameters: &Vec<(&str, Option<&str>)>,
+    ) -> Result<T, ChatError> {
+        let token = slack_token(token);
+        let session = self.client.open_session(&token);
+        answered(method, session.http_session_api.http_get(method, parameters, None)).await
+    }
+}
+
+/// Something to upload.
+struct Upload<'a> {
+    name: &'a str,
+    alt: Option<&'a str>,
+    bytes: &'a [u8],
+}
+
+fn slack_token(token: &SecretString) -> SlackApiToken {
+    SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned()))
+}
+
+/// Waits for an answer, and not for ever.
+async fn answered<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, SlackClientError>>,
+) -> Result<T, ChatError> {
+    match timeout(PATIENCE, call).await {
+        Ok(answer) => answer.map_err(|error| chat_error(what, error)),
+        Err(_) => Err(unreachable(format!("{what} took over {} s", PATIENCE.as_secs()))),
+    }
+}

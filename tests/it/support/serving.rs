@@ -1,0 +1,71 @@
+//! The real program as it serves.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use super::bot::{Smartcloudops, terminate};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// A running bot; it is ended with the test.
+pub struct Serving {
+    child: Child,
+    pub port: u16,
+    pub bot: Smartcloudops,
+}
+
+impl Serving {
+    pub fn start(settings: &str) -> Self {
+        let port = free_port();
+        let bot = Smartcloudops::configured(&format!(
+            "[http]\nlisten = \"127.0.0.1:{port}\"\n{settings}"
+        ));
+        Self::again(bot, port)
+    }
+
+    /// Starts an installation that ran before.
+    pub fn again(bot: Smartcloudops, port: u16) -> Self {
+        let log = bot.directory().join("serve.log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let child = bot.command(&["serve"]).stderr(log).spawn().unwrap();
+        let serving = Self { child, port, bot };
+        let patience = Instant::now();
+        while get(port, "/healthz").is_none() {
+            assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
+            std::thread::yield_now();
+        }
+        serving
+    }
+
+    /// Asks it to stop; its exit code.
+    pub fn stop(mut self) -> i32 {
+        terminate(self.child.id());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
