@@ -286,7 +286,7 @@ async fn answer(
 ) -> Result<MessageRef, ChatError> {
     let conversation = &delivery.reply.conversation;
     if let Some(person) = delivery.reply.only_for.as_ref().filter(|_| adapter.capabilities().private) {
-        adapter.whisper(person, conversation, card).await?;
+        adapter.whisper(person, conversation, card, key).await?;
         if let Some(progress) = progress {
             adapter.edit(progress, &Card::titled("Answered privately")).await?;
         }

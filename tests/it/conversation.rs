@@ -10,7 +10,7 @@ use smartcloudops::{
     access::Role,
     bot::intent::{Intent, interpret},
     metrics::Fleet,
-    store::{CLAIM_LEASE, Speaker},
+    store::{CLAIM_LEASE, Reply, Speaker},
 };
 
 use crate::support::{
@@ -161,42 +161,63 @@ async fn a_refused_grant_is_no_failure_of_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_slack_could_not_take_is_kept_and_posted_once() {
-    let failures: [(fn() -> ChatError, TimeDelta); 2] = [
-        (
-            || ChatError::Unreachable { platform: Platform::Slack, source: "gone".into() },
-            TimeDelta::seconds(2),
-        ),
-        (
-            || ChatError::RateLimited {
-                platform: Platform::Slack,
-                retry_after: Duration::from_secs(90),
-            },
-            TimeDelta::seconds(90),
-        ),
-    ];
     in_a_room(async |_, room| {
-        for (failure, pause) in failures {
-            let before = room.slack.fake.cards().len();
-            room.slack.fake.fail_next(failure());
-            let event = room.event(ANA, "cpu of web-1");
-            assert!(room.hears(event.clone()).await.is_none());
-            room.reply_becomes(&event, "waiting").await;
-            // Not before its time.
-            room.later(pause - TimeDelta::milliseconds(1));
-            room.says(ANA, "whoami").await.unwrap();
-            assert!(room.card_for(&event).is_none());
-            room.later(TimeDelta::milliseconds(1));
-            room.was_tried(&event, 2).await;
-            room.reply_becomes(&event, "delivered").await;
-            assert_cpu_of_web_1(&room.card_for(&event).unwrap());
-            // And never again.
-            let attempts = room.attempts();
-            room.later(TimeDelta::hours(1));
-            room.says(ANA, "whoami").await.unwrap();
-            assert_eq!(room.attempts(), attempts + 1);
-            assert_eq!(room.slack.fake.cards().len(), before + 3);
-        }
-        assert_eq!(room.posts("put_back"), 2);
+        let pause = TimeDelta::seconds(2);
+        let away = ChatError::Unreachable { platform: Platform::Slack, source: "gone".into() };
+        room.slack.fake.fail_next(away);
+        let event = room.event(ANA, "cpu of web-1");
+        assert!(room.hears(event.clone()).await.is_none());
+        room.reply_becomes(&event, "waiting").await;
+        // Not before its time.
+        room.later(pause - TimeDelta::milliseconds(1));
+        room.says(ANA, "whoami").await.unwrap();
+        assert!(room.card_for(&event).is_none());
+        room.later(TimeDelta::milliseconds(1));
+        room.was_tried(&event, 2).await;
+        room.reply_becomes(&event, "delivered").await;
+        assert_cpu_of_web_1(&room.card_for(&event).unwrap());
+        // And never again.
+        let attempts = room.attempts();
+        room.later(TimeDelta::hours(1));
+        room.says(ANA, "whoami").await.unwrap();
+        assert_eq!(room.attempts(), attempts + 1);
+        assert_eq!(room.slack.fake.cards().len(), 3);
+        assert_eq!(room.posts("put_back"), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_a_channel_that_asks_to_wait_is_left_alone_and_then_alerts_come_before_answers() {
+    in_a_room(async |database, room| {
+        let limited = ChatError::RateLimited {
+            platform: Platform::Slack,
+            retry_after: Duration::from_secs(90),
+        };
+        room.slack.fake.fail_next(limited);
+        let first = room.event(ANA, "cpu of web-1");
+        assert!(room.hears(first.clone()).await.is_none());
+        room.reply_becomes(&first, "waiting").await;
+        let before = room.attempts();
+        // Whatever else is to be said there waits too, untried.
+        let second = room.event(ANA, "whoami");
+        room.delivers(&second).await.unwrap();
+        room.reply_becomes(&second, "waiting").await;
+        let alert = Reply::new(second.conversation.clone(), Card::titled("#1 is open"), "incident:1");
+        let mut tx = database.store.begin_write().await.unwrap();
+        room.app.store.enqueue(&mut tx, &alert).await.unwrap();
+        tx.commit().await.unwrap();
+        room.outbox.wake();
+        room.becomes_true("SELECT id FROM outbox WHERE dedupe_key = 'incident:1' AND reason IS NOT NULL")
+            .await;
+        assert_eq!(room.attempts(), before);
+        room.later(TimeDelta::seconds(90));
+        room.reply_becomes(&second, "delivered").await;
+        let shown: Vec<_> = room.slack.fake.cards().into_iter().map(|card| card.title).collect();
+        assert_eq!(shown.len(), 3, "{shown:?}");
+        assert_eq!(shown[0], "#1 is open");
+        assert!(shown[1].contains("web-1"), "the older answer first: {shown:?}");
+        assert!(room.posts("held") >= 2);
     })
     .await;
 }

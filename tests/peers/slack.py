@@ -372,9 +372,6 @@ class Store:
         message = {"type": "message", "user": BOT, "bot_id": BOT_ID, "app_id": APP, "team": self.team, "text": "",
                    "ts": self.stamp(), **fields}
         self.messages[channel].append(message)
-        if self.settings["echo"]:
-            self.dispatch("events_api", self.event({**shown(message), "channel": channel, "event_ts": message["ts"],
-                                                    "channel_type": channel_type(channel)}))
         self.touch()
         return message
 
@@ -556,7 +553,7 @@ class WebApi(Store):
         channel = self.channel(args)
         try:
             named = self.message(channel, args.text("ts", "thread_not_found"))
-            root = self.message(channel, named.get("thread_ts", named["ts"]))
+            root = self.message(channel, str(named.get("thread_ts", named["ts"])))
         except SlackError:
             raise SlackError("thread_not_found") from None
         return self.page(channel, [root, *self.replies_to(channel, root["ts"])], args, root)
@@ -802,6 +799,13 @@ class SocketMode(WebApi):
 class Workspace(SocketMode):
     """What a test does to the bot: `do_` and the name of the control action."""
 
+    def post(self, channel: str, fields: Json) -> Json:
+        message = super().post(channel, fields)
+        if self.settings["echo"]:
+            self.dispatch("events_api", self.event({**shown(message), "channel": channel, "event_ts": message["ts"],
+                                                    "channel_type": channel_type(channel)}))
+        return message
+
     async def send(self, kind: str, payload: Json, spec: Json, context: Json = {}) -> Json:
         via, copies = spec.get("via", "socket"), int(spec.get("copies", 1))
         if via == "socket":
@@ -947,7 +951,7 @@ class Workspace(SocketMode):
     async def do_press(self, spec: Json) -> Json:
         held = self.holder(spec)
         found = self.find(held, "button", spec)
-        more = {name: found[0][name] for name in ("text", "value") if name in found[0]}
+        more: Json = {name: found[0][name] for name in ("text", "value") if name in found[0]}
         return await self.act(spec, held, found, more)
 
     async def do_choose(self, spec: Json) -> Json:
@@ -1147,7 +1151,7 @@ class Double:
 
     @staticmethod
     async def half(request: web.Request, whole: web.Response) -> web.StreamResponse:
-        body = bytes(whole.body)
+        body = whole.body if isinstance(whole.body, bytes) else b""
         response = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
         response.content_length = len(body)
         await response.prepare(request)

@@ -206,13 +206,14 @@ pub trait ChatAdapter: Send + Sync {
         Err(self.unsupported("react to a message"))
     }
 
-    /// Tells one person something that the others in the conversation do not see. It may be told twice
-    /// when a first attempt was cut short.
+    /// Tells one person something that the others in the conversation do not see. Telling it again with the
+    /// same key must not show it twice where the platform offers a way to tell.
     async fn whisper(
         &self,
         _to: &UserRef,
         _conversation: &Conversation,
         _card: &Card,
+        _key: &DedupeKey,
     ) -> Result<(), ChatError> {
         Err(self.unsupported("send a private message"))
     }

@@ -141,6 +141,7 @@ impl ChatAdapter for FakeChat {
         to: &UserRef,
         _conversation: &Conversation,
         card: &Card,
+        _key: &DedupeKey,
     ) -> Result<(), ChatError> {
         self.due_failure()?;
         self.state().whispers.push((to.clone(), card.clone()));
@@ -222,7 +223,7 @@ pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &
         assert_eq!(adapter.thread_of(&line), thread, "threads have no threads");
     }
     supported(can.reactions, adapter.react(&message, Reaction::Seen).await);
-    supported(can.private, adapter.whisper(person, to, &card).await);
+    supported(can.private, adapter.whisper(person, to, &card, &key).await);
 }
 
 fn supported(can: bool, result: Result<(), ChatError>) {

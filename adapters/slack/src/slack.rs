@@ -427,6 +427,7 @@ impl ChatAdapter for Slack {
         to: &UserRef,
         conversation: &Conversation,
         card: &Card,
+        key: &DedupeKey,
     ) -> Result<(), ChatError> {
         self.ours(&conversation.workspace)?;
         if let Some(user) = conversation.channel.strip_prefix(HOME) {
@@ -435,7 +436,7 @@ impl ChatAdapter for Slack {
         let place = place(conversation);
         // Where nobody else is, there is nothing to hide, and what is posted stays.
         if place.channel.starts_with('D') {
-            return self.say(place, card, "whisper").await.map(drop);
+            return self.post(conversation, card, key).await.map(drop);
         }
         self.show(Way::Whisper { to: place, user: &to.user }, card).await.map(drop)
     }

@@ -65,7 +65,7 @@ async fn start_together(url: &str) {
 async fn without_tables_every_word_says_what_to_run() {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&sqlite_url(&folder), Clock::system()).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap().len(), 6);
+    assert_eq!(store.pending_migrations().await.unwrap().len(), 7);
     let error = store.record(&said("Ev1", "cpu?")).await.unwrap_err();
     assert!(error.to_string().contains("smartcloudops migrate"), "{error}");
 }

@@ -249,6 +249,22 @@ impl ChatAdapter for Slack {
         posted
     }
 
+    async fn whisper(
+        &self,
+        to: &UserRef,
+        conversation: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<(), ChatError> {
+        let told = self.fake.whisper(to, conversation, card, key).await;
+        if told.is_ok() {
+            let shown = (conversation.clone(), card.clone());
+            self.shown.lock().unwrap().entry(key.key.clone()).or_insert(shown);
+        }
+        self.attempts.send_modify(|tried| tried.push(key.key.clone()));
+        told
+    }
+
     async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
         let edited = self.fake.edit(message, card).await;
         self.attempts.send_modify(|tried| tried.push(format!("edit {}", message.message)));
