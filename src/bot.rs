@@ -6,7 +6,7 @@ mod incidents;
 pub mod intent;
 pub mod outbox;
 pub mod people;
-mod receipt;
+pub mod receipt;
 pub mod receive;
 mod scope;
 

@@ -33,7 +33,7 @@ const INBOX_CAPACITY: usize = 100;
 /// How long a stop may take before it becomes an abort.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How long after a platform did not let the bot in it is asked again.
-const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(15);
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often old conversations are forgotten.
 const TIDY_EVERY: Duration = Duration::from_hours(6);
 
@@ -268,10 +268,7 @@ impl Running {
                 app.clone(),
                 adapters,
                 health.clone(),
-                {
-                    let outbox = outbox.clone();
-                    move || outbox.wake()
-                },
+                outbox.clone(),
                 back_token.clone(),
             )),
         );

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use chat::{Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Reaction};
+use chat::{
+    Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::sync::Notify;
@@ -181,6 +183,16 @@ impl Outbox {
         }
     }
 
+    /// A platform is back: what waits for it is posted now, and not when its next attempt would be.
+    pub async fn try_again(&self, platform: Platform) {
+        for line in self.lines.iter().filter(|line| line.served.platform == platform) {
+            if let Err(error) = self.app.store.due_now(&line.served).await {
+                tracing::error!(%error, "cannot hurry the outbox");
+            }
+            line.wake.notify_one();
+        }
+    }
+
     /// Something was put into the queue.
     pub fn wake(&self) {
         for line in &self.lines {
@@ -319,7 +331,6 @@ fn pause_before_retry(error: &ChatError, attempt: u32, most: u32) -> Option<Dura
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat::Platform;
 
     #[test]
     fn a_platform_that_is_away_is_asked_less_and_less_often() {

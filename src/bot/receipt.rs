@@ -11,10 +11,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{cards, outbox::Outbox};
 
-/// What is answered sooner needs no receipt.
-const HEARD_AFTER: Duration = Duration::from_millis(600);
-/// From here on it is said how long it takes, and again after as long.
-const PROGRESS_EVERY: Duration = Duration::from_secs(4);
+/// When it is shown what.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// What is answered sooner needs no receipt.
+    pub heard_after: Duration,
+    /// From here on it is said how long it takes, and again after as long.
+    pub progress_every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { heard_after: Duration::from_millis(600), progress_every: Duration::from_secs(4) }
+    }
+}
 
 /// What people saw of an answer that was on its way.
 #[derive(Debug, Default)]
@@ -32,12 +42,12 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    pub(super) fn of(outbox: &Arc<Outbox>, event: &Inbound) -> Self {
+    pub(super) fn of(outbox: &Arc<Outbox>, event: &Inbound, pace: Pace) -> Self {
         let answered = CancellationToken::new();
         // Nobody asked who was overheard.
         let task = (event.origin != Origin::Overheard).then(|| {
             let (outbox, event, answered) = (outbox.clone(), event.clone(), answered.clone());
-            tokio::spawn(show(outbox, event, answered))
+            tokio::spawn(show(outbox, event, answered, pace))
         });
         Self { answered, task }
     }
@@ -58,10 +68,15 @@ impl Drop for Receipt {
     }
 }
 
-async fn show(outbox: Arc<Outbox>, event: Inbound, answered: CancellationToken) -> Taken {
+async fn show(
+    outbox: Arc<Outbox>,
+    event: Inbound,
+    answered: CancellationToken,
+    pace: Pace,
+) -> Taken {
     let begun = Instant::now();
     let mut taken = Taken::default();
-    let mut next = begun + HEARD_AFTER;
+    let mut next = begun + pace.heard_after;
     while answered.run_until_cancelled(sleep_until(next)).await.is_some() {
         let is_message = event.origin == Origin::Addressed && outbox.can_react(&event.conversation);
         if is_message && !taken.seen {
@@ -73,7 +88,10 @@ async fn show(outbox: Arc<Outbox>, event: Inbound, answered: CancellationToken) 
             let shown = taken.progress.take();
             taken.progress = outbox.progress(&event.conversation, shown, &card, &key).await;
         }
-        next = begun + PROGRESS_EVERY * (begun.elapsed().div_duration_f64(PROGRESS_EVERY) as u32 + 1);
+        next = Instant::now().max(begun + pace.progress_every);
+        if taken.progress.is_some() {
+            next += pace.progress_every;
+        }
     }
     taken
 }

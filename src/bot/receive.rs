@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox, receipt::Receipt};
+use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox, receipt::{Pace, Receipt}};
 use crate::{
     access::{Permission, RefusalKind},
     store::{
@@ -42,6 +42,7 @@ pub struct Receiver {
     /// Events that were begun and not finished, to be given back and taken up again.
     unfinished: Arc<Mutex<Vec<InboxId>>>,
     look_every: Duration,
+    pace: Pace,
 }
 
 /// An event being answered. Dropped unfinished, also by a panic, it is given back.
@@ -69,7 +70,14 @@ impl Receiver {
             answering: Arc::new(Semaphore::new(AT_ONCE)),
             unfinished: Arc::default(),
             look_every: LOOK_EVERY,
+            pace: Pace::default(),
         }
+    }
+
+    /// Shows at this pace that an answer takes long.
+    #[must_use]
+    pub fn at_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Looks this often for unanswered events, instead of every ten seconds.
@@ -191,7 +199,7 @@ impl Receiver {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
-        let receipt = Receipt::of(&self.outbox, event);
+        let receipt = Receipt::of(&self.outbox, event, self.pace);
         let reply = self.bot.answer(event, false).await;
         let receipt = receipt.taken().await;
         begun.finished = self.finish(id, event, &reply, receipt.progress.as_ref()).await;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
+    bot::outbox::Outbox,
     http::Health,
     incidents,
     store::{Reply, StoreError},
@@ -63,7 +64,7 @@ pub async fn look_after(
     app: Arc<App>,
     adapters: Vec<Arc<dyn ChatAdapter>>,
     health: Arc<Health>,
-    wake: impl Fn() + Send,
+    outbox: Arc<Outbox>,
     shutdown: CancellationToken,
 ) {
     let mut watched = vec![Watched::default(); adapters.len()];
@@ -72,9 +73,12 @@ pub async fn look_after(
             let (platform, condition) = (adapter.platform(), adapter.condition());
             note(&health, platform, &condition);
             let before = watched.clone();
+            if before.wrong.is_some() && condition == Condition::Connected {
+                outbox.try_again(platform).await;
+            }
             let Some((news, since)) = watched.look(&condition, app.clock.now()) else { continue };
             match tell(&app, &adapters, platform, &news, since).await {
-                Ok(()) => wake(),
+                Ok(()) => outbox.wake(),
                 Err(error) => {
                     tracing::error!(%error, %platform, "cannot tell how a platform is");
                     // Again at the next look.

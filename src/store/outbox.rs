@@ -137,7 +137,7 @@ impl Store {
         let mut tx = self.begin_write().await?;
         let ours = conversations(served, "conversation", 4);
         let mut claim = sqlx::query(AssertSqlSafe(format!(
-            "UPDATE outbox SET due_at = $1, attempts = attempts + 1 \
+            "UPDATE outbox SET due_at = $1, attempts = attempts + 1, reason = NULL \
              WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
                SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) AND {ROOTED} \
                ORDER BY {ANSWERS_LAST}, id LIMIT $3) \
@@ -196,6 +196,25 @@ impl Store {
         .bind(&*id.0)
         .execute(&self.inner.pool)
         .await?;
+        Ok(())
+    }
+
+    /// What waits for its next attempt there falls due at once. What another process has in hand is left
+    /// alone.
+    pub async fn due_now(&self, served: &Served) -> Result<()> {
+        let _turn = self.turn().await?;
+        let ours = conversations(std::slice::from_ref(served), "conversation", 2);
+        // Without a reason it is in somebody's hands.
+        let mut hurry = sqlx::query(AssertSqlSafe(format!(
+            "UPDATE outbox SET due_at = $1 \
+             WHERE state = 'waiting' AND due_at > $1 AND reason IS NOT NULL AND ({})",
+            ours.sql
+        )))
+        .bind(millis(self.now()));
+        for value in ours.values {
+            hurry = hurry.bind(value);
+        }
+        hurry.execute(&self.inner.pool).await?;
         Ok(())
     }
 

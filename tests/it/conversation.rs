@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use chat::{
     Assurance, Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Origin, Platform,
+    Reaction,
 };
 use chrono::TimeDelta;
 use smartcloudops::{
     access::Role,
-    bot::intent::{Intent, interpret},
+    bot::{
+        intent::{Intent, interpret},
+        receipt::Pace,
+    },
     metrics::Fleet,
     store::{CLAIM_LEASE, Reply, Speaker},
 };
@@ -220,6 +224,42 @@ async fn f05_a_channel_that_asks_to_wait_is_left_alone_and_then_alerts_come_befo
         assert!(room.posts("held") >= 2);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_takes_long_is_announced_and_takes_the_place_of_what_announced_it() {
+    let soon = Duration::from_millis(20);
+    let pace = Pace { heard_after: soon, progress_every: soon };
+    for origin in [Origin::Addressed, Origin::Button] {
+        let prometheus = Scripted::start(Script::Number("42")).await;
+        crate::support::database::on_sqlite(async |database| {
+            let room = Room::paced(database, &prometheus.url, "", pace).await;
+            room.knows(ANA, Role::Viewer).await;
+            room.app.metrics.fleet().await.unwrap();
+            prometheus.set(Script::Silence);
+            let event = Inbound { origin, ..room.event(ANA, "cpu") };
+            room.delivers(&event).await.unwrap();
+            let fake = &room.slack.fake;
+            room.becomes("announced", || !fake.cards().is_empty()).await;
+            let announced = fake.posts().remove(0);
+            assert_eq!(announced.1.title, "Working on it …");
+            prometheus.set(Script::Number("42"));
+            room.becomes("answered", || fake.cards()[0].title.contains("42")).await;
+            room.reply_becomes(&event, "delivered").await;
+            assert_eq!(fake.cards().len(), 1, "one message: {:?}", fake.cards());
+            // A pressed button is no message that could have a sign.
+            if origin == Origin::Addressed {
+                room.becomes("done", || fake.reactions().len() == 2).await;
+                let signs: Vec<_> = fake.reactions();
+                assert_eq!(signs, [
+                    (event.message.clone(), Reaction::Seen),
+                    (event.message.clone(), Reaction::Done)
+                ]);
+            }
+            room.app.store.close().await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How often it is asked whether the token still holds.
-const CHECK_EVERY: Duration = Duration::from_secs(20);
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// The pauses before a message with fresh pictures is tried again: Slack takes a moment to look at them.
 const PICTURES_SETTLE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// Pictures whose upload is remembered: a card is edited often, and its picture rarely changes.

@@ -1,10 +1,44 @@
 //! What can go wrong between Slack and the bot, by the number of the fault.
 
-use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use super::{adapter, channel, connected};
-use crate::support::slack::Workspace;
+use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{adapter, channel, connected, grant};
+use crate::support::{
+    serving::{Serving, get},
+    slack::Workspace,
+};
+
+/// A bot that hears through signed requests, and where they go.
+fn requested(workspace: &Workspace) -> (Serving, String) {
+    let serving = Serving::start(&workspace.http_settings());
+    grant(&serving, workspace);
+    let address = format!("http://127.0.0.1:{}/slack", serving.port);
+    becomes_well(&serving, |slack| slack["ok"] == true);
+    (serving, address)
+}
+
+/// Waits until the bot says so about Slack.
+fn becomes_well(serving: &Serving, holds: impl Fn(&Value) -> bool) {
+    let patience = Instant::now();
+    loop {
+        let (_, body) = get(serving.port, "/readyz").unwrap();
+        let ready: Value = serde_json::from_str(&body).unwrap();
+        if holds(&ready["slack"]) {
+            return;
+        }
+        assert!(patience.elapsed() < Duration::from_secs(60), "never: {body}");
+        std::thread::yield_now();
+    }
+}
+
+fn statuses(answer: &Value) -> Vec<u64> {
+    let responses = answer["responses"].as_array().unwrap();
+    responses.iter().map(|response| response["status"].as_u64().unwrap()).collect()
+}
 
 #[test]
 fn f01_an_event_that_is_delivered_again_is_answered_once() {
@@ -16,6 +50,27 @@ fn f01_an_event_that_is_delivered_again_is_answered_once() {
     workspace.says("U1", "C1", "<@UBOT> whoami");
     workspace.wait("messages=2&channel=C1");
     assert_eq!(workspace.said("C1").len(), 2, "one answer to each");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f02_with_a_stalled_database_slack_is_told_within_a_second_to_come_again() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (serving, address) = requested(&workspace);
+    let database = format!("sqlite:{}", serving.bot.directory().join("bot.db").display());
+    let mut stalling = SqliteConnection::connect(&database).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut stalling).await.unwrap();
+    let events = format!("{address}/events");
+    let mut said = json!({"channel": "D1", "user": "U1", "text": "help", "via": {"url": events}});
+    let refused = workspace.tell("message", &said);
+    assert_eq!(statuses(&refused), [503]);
+    let waited = refused["responses"][0]["ms"].as_f64().unwrap();
+    assert!(waited < 1_500.0, "{waited} ms");
+    sqlx::query("ROLLBACK").execute(&mut stalling).await.unwrap();
+    // Slack comes again, and what it brings is answered.
+    said["via"]["retry"] = json!({"num": 1, "reason": "http_error"});
+    assert_eq!(statuses(&workspace.tell("message", &said)), [200]);
+    workspace.wait("messages=1&channel=D1");
     assert_eq!(serving.stop(), 0);
 }
 
@@ -35,17 +90,56 @@ fn f03_slack_closes_connections_and_nothing_is_lost() {
     assert_eq!(serving.stop(), 0);
 }
 
+#[test]
+fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_instead() {
+    let Some(workspace) = Workspace::new() else { return };
+    workspace.tell("set", &json!({"ghosts": 9}));
+    let serving = connected(&workspace, "");
+    becomes_well(&serving, |slack| {
+        slack["ok"] == false && slack["detail"].as_str().unwrap().contains("10 connections")
+    });
+    let begun = Instant::now();
+    let state = workspace.wait("messages=1&channel=C1");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let told = state["messages"]["C1"][0].to_string();
+    assert!(told.contains("type the command instead"), "{told}");
+    // Slack sends events again, and sooner or later one comes here.
+    workspace.tell("set", &json!({"redeliver_after": 0.05}));
+    for _ in 0..40 {
+        workspace.says("U1", "D1", "approve 7F3K");
+    }
+    workspace.wait("messages=1&channel=D1");
+    assert_eq!(serving.stop(), 0);
+}
+
 #[tokio::test]
 async fn f05_slack_says_how_long_to_wait() {
     let Some(workspace) = Workspace::new() else { return };
     let fault = json!({"method": "chat.postMessage", "kind": "429", "times": 1, "retry_after": 7});
     workspace.tell("fault", &fault);
     let card = Card::titled("hello");
-    let posted = adapter(&workspace)
-        .post(&channel(&workspace, "C1"), &card, &DedupeKey::new("k"))
-        .await;
+    let slack = adapter(&workspace);
+    let posted = slack.post(&channel(&workspace, "C1"), &card, &DedupeKey::new("k")).await;
     let Err(ChatError::RateLimited { retry_after, .. }) = posted else { panic!("{posted:?}") };
     assert_eq!(retry_after.as_secs(), 7);
+}
+
+#[test]
+fn f05_in_a_storm_of_refusals_no_answer_is_lost_and_their_order_is_kept() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let fault = json!({"method": "chat.postMessage", "kind": "429", "times": 3, "retry_after": 1});
+    workspace.tell("fault", &fault);
+    let root = workspace.says("U1", "C1", "<@UBOT> help");
+    let questions = ["whoami", "help cpu", "incidents", "roles", "status"];
+    for text in questions {
+        let said = json!({"channel": "C1", "user": "U1", "thread_ts": root,
+            "text": format!("<@UBOT> {text}")});
+        workspace.tell("message", &said);
+    }
+    workspace.wait("messages=6&channel=C1");
+    assert_eq!(workspace.said("C1").len(), 6);
+    assert_eq!(serving.stop(), 0);
 }
 
 #[tokio::test]
@@ -64,4 +158,148 @@ async fn f06_a_message_whose_answer_was_lost_is_not_posted_again() {
         assert_eq!(said.len(), number + 1, "{kind}: {said:#?}");
         assert_eq!(said[number]["ts"], json!(second.message));
     }
+}
+
+#[test]
+fn f07_what_slack_did_not_sign_is_not_even_read() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (serving, address) = requested(&workspace);
+    let events = format!("{address}/events");
+    let via = |more: Value| {
+        let mut via = json!({"url": events});
+        for (name, value) in more.as_object().unwrap() {
+            via[name] = value.clone();
+        }
+        json!({"channel": "D1", "user": "U1", "text": "help", "via": via})
+    };
+    for forged in [
+        json!({"secret": "another"}),
+        json!({"age": 400}),
+        json!({"age": -400}),
+    ] {
+        assert_eq!(statuses(&workspace.tell("message", &via(forged.clone()))), [401], "{forged}");
+    }
+    assert_eq!(unsigned(&serving, &[]), 401);
+    assert_eq!(unsigned(&serving, &["X-Slack-Request-Timestamp: 1700000000"]), 401);
+    assert_eq!(
+        unsigned(&serving, &["X-Slack-Request-Timestamp: now", "X-Slack-Signature: v0=00"]),
+        401
+    );
+    assert!(workspace.said("D1").is_empty());
+    // The same request again is the same event.
+    let mut signed = via(json!({}));
+    signed["copies"] = json!(3);
+    assert_eq!(statuses(&workspace.tell("message", &signed)), [200, 200, 200]);
+    workspace.says("U2", "D2", "help");
+    let second = json!({"channel": "D1", "user": "U1", "text": "whoami", "via": {"url": events}});
+    workspace.tell("message", &second);
+    workspace.wait("messages=2&channel=D1");
+    assert_eq!(workspace.said("D1").len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// The status of a request with these headers and no good signature.
+fn unsigned(serving: &Serving, headers: &[&str]) -> u16 {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+    };
+    let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    write!(
+        stream,
+        "POST /slack/events HTTP/1.1\r\nHost: bot\r\nConnection: close\r\n{headers}Content-Length: \
+         2\r\n\r\n{{}}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn f19_an_edited_message_may_ask_and_never_acts() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let ts = workspace.says("U1", "D1", "help");
+    workspace.wait("messages=1&channel=D1");
+    let edit = json!({"channel": "D1", "ts": ts, "user": "U1", "text": "grant viewer <@U5>"});
+    workspace.tell("edit", &edit);
+    workspace.says("U1", "D1", "whoami");
+    workspace.wait("messages=2&channel=D1&text=U1");
+    let shown = serving.bot.run(&["roles", "list"]);
+    let roles = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(roles.contains("U2") && !roles.contains("U5"), "{roles}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f20_bots_and_the_bots_own_words_are_not_answered() {
+    let Some(workspace) = Workspace::new() else { return };
+    workspace.tell("set", &json!({"echo": true}));
+    let serving = connected(&workspace, "");
+    let robot = json!({"channel": "C1", "user": "U4", "bot_id": "BOTHER", "text": "<@UBOT> help"});
+    workspace.tell("message", &robot);
+    let webhook = json!({"channel": "C1", "user": "U4", "bot_id": "BHOOK", "subtype": "bot_message",
+        "text": "<@UBOT> help"});
+    workspace.tell("message", &webhook);
+    for round in 1..=3 {
+        workspace.says("U1", "C1", "<@UBOT> help");
+        workspace.wait(&format!("messages={round}&channel=C1"));
+    }
+    workspace.says("U1", "D1", "whoami");
+    workspace.wait("messages=1&channel=D1");
+    assert_eq!(workspace.said("C1").len(), 3);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f22_people_of_another_workspace_are_not_answered() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let foreign = json!({"channel": "C1", "user": "U1", "team": "TOTHER", "text": "<@UBOT> help"});
+    workspace.tell("message", &foreign);
+    workspace.says("U1", "C1", "<@UBOT> whoami");
+    workspace.wait("messages=1&channel=C1");
+    assert_eq!(workspace.said("C1").len(), 1);
+    assert!(workspace.state()["ephemerals"].as_array().unwrap().is_empty());
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f23_a_revoked_token_pauses_slack_alone_and_nothing_is_lost() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    workspace.tell("fault", &json!({"method": "chat.postMessage", "kind": "drop_before", "times": 1}));
+    workspace.says("U1", "D1", "help");
+    workspace.wait("acks=1");
+    workspace.tell("set", &json!({"revoked": true}));
+    becomes_well(&serving, |slack| {
+        slack["ok"] == false && slack["detail"].as_str().unwrap().contains("token_revoked")
+    });
+    assert!(serving.bot.ask("whoami").status.success());
+    workspace.tell("set", &json!({"revoked": false}));
+    becomes_well(&serving, |slack| slack["ok"] == true);
+    workspace.wait("messages=1&channel=D1");
+    assert_eq!(workspace.said("D1").len(), 1);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f24_what_people_said_comes_back_without_a_link_or_a_mention() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    workspace.says("U1", "D1", "status <!channel> <@U2> <https://evil.example/x> @everyone");
+    let state = workspace.wait("messages=1&channel=D1");
+    let answer = &workspace.said("D1")[0];
+    let text = answer["text"].as_str().unwrap();
+    assert!(!text.contains('<') && !text.contains('>'), "{text}");
+    let blocks = answer.to_string();
+    for live in ["\"mrkdwn\"", "\"type\":\"link\"", "\"type\":\"user\"", "\"type\":\"broadcast\""] {
+        assert!(!blocks.contains(live), "{live} in {blocks}");
+    }
+    assert_eq!((&answer["unfurl_links"], &answer["unfurl_media"]), (&json!(false), &json!(false)));
+    assert_eq!(answer["link_names"], json!(false));
+    assert_eq!(state["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
 }

@@ -12,12 +12,17 @@ use std::{
 use async_trait::async_trait;
 use chat::{
     Assurance, Capabilities, Card, ChatAdapter, ChatError, Conversation, DedupeKey, Inbound, Inbox,
-    MessageRef, NotRecorded, Origin, Platform, UserRef, testing::FakeChat,
+    MessageRef, NotRecorded, Origin, Platform, Reaction, UserRef, testing::FakeChat,
 };
 use smartcloudops::{
     access::Role,
     app::App,
-    bot::{Bot, outbox::Outbox, receive::Receiver},
+    bot::{
+        Bot,
+        outbox::Outbox,
+        receipt::Pace,
+        receive::Receiver,
+    },
     config::Config,
     store::{Actor, Subject},
 };
@@ -59,6 +64,19 @@ impl<'a> Room<'a> {
 
     /// The same with more settings.
     pub async fn configured(database: &'a Database, prometheus: &str, settings: &str) -> Room<'a> {
+        // However slow the machine is, nothing is shown but answers.
+        let never = Duration::from_hours(1);
+        let pace = Pace { heard_after: never, progress_every: never };
+        Self::paced(database, prometheus, settings, pace).await
+    }
+
+    /// The same, in which it is shown at this pace that an answer takes long.
+    pub async fn paced(
+        database: &'a Database,
+        prometheus: &str,
+        settings: &str,
+        pace: Pace,
+    ) -> Room<'a> {
         let text = format!(
             "[bot]\ntimezone = \"UTC\"\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
              \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n{settings}",
@@ -77,7 +95,8 @@ impl<'a> Room<'a> {
         let (inbox, deliveries) = Inbox::bounded(100);
         let shutdown = CancellationToken::new();
         let receiver = Receiver::new(Bot::new(app.clone()), outbox.clone())
-            .looking_every(Duration::from_millis(100));
+            .looking_every(Duration::from_millis(100))
+            .at_pace(pace);
         tokio::spawn(receiver.run(deliveries));
         tokio::spawn({
             let (outbox, shutdown) = (outbox.clone(), shutdown.clone());
@@ -157,6 +176,16 @@ impl<'a> Room<'a> {
         let mut attempts = self.slack.attempts.subscribe();
         let enough = |tried: &Vec<String>| tried.iter().filter(|it| **it == key).count() >= times;
         within("tried", attempts.wait_for(enough)).await.unwrap();
+    }
+
+    /// Waits until something holds.
+    pub async fn becomes(&self, what: &str, holds: impl Fn() -> bool) {
+        within(what, async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Waits until a query finds something.
@@ -247,6 +276,10 @@ impl ChatAdapter for Slack {
         }
         self.attempts.send_modify(|tried| tried.push(key.key.clone()));
         posted
+    }
+
+    async fn react(&self, message: &MessageRef, reaction: Reaction) -> Result<(), ChatError> {
+        self.fake.react(message, reaction).await
     }
 
     async fn whisper(

@@ -88,7 +88,7 @@ impl Workspace {
 
     /// Waits until a condition of the double holds; its state then.
     pub fn wait(&self, condition: &str) -> Value {
-        let (status, state) = self.request("GET", &format!("wait?timeout=20&{condition}"), "");
+        let (status, state) = self.request("GET", &format!("wait?timeout=40&{condition}"), "");
         assert_eq!(status, 200, "never {condition}: {state:#}");
         state
     }
