@@ -1,5 +1,6 @@
 //! The bot in Slack: the real program and a double of Slack whose messages Slack's own SDK checks.
 
+mod answers;
 mod faults;
 mod story;
 

@@ -42,18 +42,26 @@ impl Serving {
         Self::again(bot, port)
     }
 
-    /// Starts an installation that ran before.
-    pub fn again(bot: Smartcloudops, port: u16) -> Self {
-        let log = bot.directory().join("serve.log");
-        let log = File::options().create(true).append(true).open(log).unwrap();
-        let child = bot.command(&["serve"]).stderr(log).spawn().unwrap();
-        let serving = Self { child, port, bot };
+    fn again(bot: Smartcloudops, port: u16) -> Self {
+        let serving = Self { child: spawn(&bot), port, bot };
+        serving.answers();
+        serving
+    }
+
+    /// Kills it, and starts it again.
+    pub fn dies_and_rises(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(&self.bot);
+        self.answers();
+    }
+
+    fn answers(&self) {
         let patience = Instant::now();
-        while get(port, "/healthz").is_none() {
+        while get(self.port, "/healthz").is_none() {
             assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
             std::thread::yield_now();
         }
-        serving
     }
 
     /// Asks it to stop; its exit code.
@@ -61,6 +69,12 @@ impl Serving {
         terminate(self.child.id());
         self.child.wait().unwrap().code().unwrap()
     }
+}
+
+fn spawn(bot: &Smartcloudops) -> Child {
+    let log = bot.directory().join("serve.log");
+    let log = File::options().create(true).append(true).open(log).unwrap();
+    bot.command(&["serve"]).stderr(log).spawn().unwrap()
 }
 
 impl Drop for Serving {
