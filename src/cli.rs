@@ -225,8 +225,12 @@ fn carry_out(arguments: Arguments) -> Result<u8, CliError> {
     let _logs = telemetry::start(&config.log, &config.log_directory()?, screen)?;
     let code = runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(config, file.as_deref(), Mode::Serve).await.map_err(CliError::from),
-            Command::Chat => serve::run(config, file.as_deref(), Mode::Chat).await.map_err(CliError::from),
+            Command::Serve => {
+                serve::run(config, file.as_deref(), Mode::Serve).await.map_err(CliError::from)
+            }
+            Command::Chat => {
+                serve::run(config, file.as_deref(), Mode::Chat).await.map_err(CliError::from)
+            }
             Command::Ask(arguments) => ask::run(config, arguments).await,
             Command::Migrate => migrate(config).await,
             Command::Roles(command) => roles::run(config, command).await,

@@ -60,7 +60,12 @@ impl Platforms {
 
     #[cfg(not(feature = "slack"))]
     #[expect(clippy::unused_self, reason = "the same as with the feature")]
-    fn add_slack(&mut self, config: &Config, _: Option<&Path>, _: &Clock) -> Result<(), ConfigError> {
+    fn add_slack(
+        &mut self,
+        config: &Config,
+        _: Option<&Path>,
+        _: &Clock,
+    ) -> Result<(), ConfigError> {
         if config.slack.tokens().is_none() { Ok(()) } else { Err(not_built("slack", "bot_token")) }
     }
 }
@@ -74,7 +79,10 @@ fn not_built(platform: &str, key: &str) -> ConfigError {
 }
 
 /// Looks at every configured platform as it is now.
-#[cfg_attr(not(feature = "slack"), expect(clippy::unused_async, reason = "there is nothing to ask"))]
+#[cfg_attr(
+    not(feature = "slack"),
+    expect(clippy::unused_async, reason = "there is nothing to ask")
+)]
 pub async fn examine(config: &Config, clock: &Clock) -> Vec<Finding> {
     #[cfg(feature = "slack")]
     match config.slack.adapter(None, clock) {

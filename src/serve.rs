@@ -201,39 +201,14 @@ impl Running {
         adapters.extend(console.clone().map(|console| console as Arc<dyn ChatAdapter>));
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
         let health = Arc::new(Health::default());
-        health.works("chat", connected(&adapters));
-        health.works("outbox", "posts what is due");
-        health.works(
-            "watch",
-            match app.config.detection.mode {
-                watch::Mode::Off => "looks for nothing: `detection.mode` is off",
-                watch::Mode::Shadow => "looks for what is unusual, and tells nobody",
-                watch::Mode::Detect => "looks for what is unusual",
-            },
-        );
-        health.works(
-            "sampling",
-            match &app.metrics {
-                Metrics::Host(_) => "keeps this machine's samples",
-                Metrics::Prometheus(_) => "not needed: Prometheus keeps the samples",
-            },
-        );
+        say_what_works(app, &adapters, &health);
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
         for adapter in remote {
             front.spawn(stay_connected(adapter, inbox.clone(), root.clone()));
         }
         if let Some(console) = console {
-            let (inbox, root, broken, health) =
-                (inbox.clone(), root.clone(), broken.clone(), health.clone());
-            front.spawn(async move {
-                if let Err(error) = console.run(inbox, root.clone()).await {
-                    tracing::error!(%error, "the terminal was lost");
-                    health.fails("chat", error.to_string());
-                    broken.cancel();
-                }
-                // When its person leaves, all is done.
-                root.cancel();
-            });
+            let (inbox, root, broken) = (inbox.clone(), root.clone(), broken.clone());
+            front.spawn(talk(console, inbox, root, broken, health.clone()));
         }
         drop(inbox);
         front.close();
@@ -293,7 +268,8 @@ impl Running {
                     let (app, token) = (app.clone(), back_token.clone());
                     let health = health.clone();
                     async move {
-                        if let Err(error) = http::serve(app, health, routes, listener, token).await {
+                        if let Err(error) = http::serve(app, health, routes, listener, token).await
+                        {
                             tracing::error!(%error, "HTTP failed");
                         }
                     }
@@ -336,6 +312,43 @@ impl Running {
         tracing::info!("stopped");
         u8::from(self.broken.is_cancelled())
     }
+}
+
+/// What the parts do while nothing is wrong.
+fn say_what_works(app: &App, adapters: &[Arc<dyn ChatAdapter>], health: &Health) {
+    health.works("chat", connected(adapters));
+    health.works("outbox", "posts what is due");
+    health.works(
+        "watch",
+        match app.config.detection.mode {
+            watch::Mode::Off => "looks for nothing: `detection.mode` is off",
+            watch::Mode::Shadow => "looks for what is unusual, and tells nobody",
+            watch::Mode::Detect => "looks for what is unusual",
+        },
+    );
+    health.works(
+        "sampling",
+        match &app.metrics {
+            Metrics::Host(_) => "keeps this machine's samples",
+            Metrics::Prometheus(_) => "not needed: Prometheus keeps the samples",
+        },
+    );
+}
+
+/// The conversation at the terminal: when its person leaves, all is done.
+async fn talk(
+    console: Arc<Console>,
+    inbox: Inbox,
+    root: CancellationToken,
+    broken: CancellationToken,
+    health: Arc<Health>,
+) {
+    if let Err(error) = console.run(inbox, root.clone()).await {
+        tracing::error!(%error, "the terminal was lost");
+        health.fails("chat", error.to_string());
+        broken.cancel();
+    }
+    root.cancel();
 }
 
 /// Runs a platform until told to stop. One that does not let the bot in is asked again; meanwhile the others

@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{
-    Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction,
-};
+use chat::{Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::sync::Notify;
@@ -297,7 +295,9 @@ async fn answer(
     progress: Option<&MessageRef>,
 ) -> Result<MessageRef, ChatError> {
     let conversation = &delivery.reply.conversation;
-    if let Some(person) = delivery.reply.only_for.as_ref().filter(|_| adapter.capabilities().private) {
+    if let Some(person) =
+        delivery.reply.only_for.as_ref().filter(|_| adapter.capabilities().private)
+    {
         adapter.whisper(person, conversation, card, key).await?;
         if let Some(progress) = progress {
             adapter.edit(progress, &Card::titled("Answered privately")).await?;

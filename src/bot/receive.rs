@@ -12,7 +12,12 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Bot, Reply, cards, intent::Intent, outbox::Outbox, receipt::{Pace, Receipt}};
+use super::{
+    Answer, Bot, Reply, cards,
+    intent::Intent,
+    outbox::Outbox,
+    receipt::{Pace, Receipt},
+};
 use crate::{
     access::{Permission, RefusalKind},
     store::{

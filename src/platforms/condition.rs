@@ -110,7 +110,8 @@ async fn tell(
     since: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let reached = |channel: &Conversation| {
-        let mut connected = adapters.iter().filter(|it| !matches!(it.condition(), Condition::Lost(_)));
+        let mut connected =
+            adapters.iter().filter(|it| !matches!(it.condition(), Condition::Lost(_)));
         connected.any(|it| it.platform() == channel.platform)
     };
     let channels: Vec<_> = incidents::channels(&app.config).into_iter().filter(reached).collect();

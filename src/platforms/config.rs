@@ -25,6 +25,7 @@ pub struct SlackConfig {
 }
 
 /// What opens Slack's door.
+#[derive(Clone, Copy)]
 pub(crate) struct SlackTokens<'a> {
     pub(crate) bot: &'a SecretString,
     pub(crate) app: Option<&'a SecretString>,
@@ -55,20 +56,25 @@ impl SlackConfig {
                 .to_owned());
         }
         match (tokens.app, tokens.signing) {
-            (None, None) => Err("`slack.bot_token` is set, but neither `slack.app_token` (for Socket \
+            (None, None) => {
+                Err("`slack.bot_token` is set, but neither `slack.app_token` (for Socket \
                                  Mode) nor `slack.signing_secret` (for requests over HTTP): set one"
-                .to_owned()),
-            (Some(app), _) if !begins(app, "xapp-") => Err("`slack.app_token` does not start with \
+                    .to_owned())
+            }
+            (Some(app), _) if !begins(app, "xapp-") => {
+                Err("`slack.app_token` does not start with \
                                                             xapp-: make one under \"Basic \
                                                             Information\", \"App-Level Tokens\""
-                .to_owned()),
+                    .to_owned())
+            }
             _ => self.address().map(drop),
         }
     }
 
     /// Where the Web API is. Tokens go there: only this machine may be asked in clear.
     pub(crate) fn address(&self) -> Result<url::Url, String> {
-        let wrong = || format!("`slack.api_url` is `{}`: write https://slack.com/api", self.api_url);
+        let wrong =
+            || format!("`slack.api_url` is `{}`: write https://slack.com/api", self.api_url);
         let url: url::Url = self.api_url.parse().map_err(|_| wrong())?;
         let is_here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
         if url.scheme() == "https" || url.scheme() == "http" && is_here {
@@ -168,7 +174,8 @@ mod tests {
 
     #[test]
     fn tokens_go_over_tls_or_stay_on_this_machine() {
-        let at = |url: &str| SlackConfig { api_url: url.to_owned(), ..slack("xoxb-1", "xapp-1", "") };
+        let at =
+            |url: &str| SlackConfig { api_url: url.to_owned(), ..slack("xoxb-1", "xapp-1", "") };
         for url in ["https://slack.com/api", "http://127.0.0.1:4000/api", "http://localhost/api"] {
             assert_eq!(at(url).check(), Ok(()), "{url}");
         }

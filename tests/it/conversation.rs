@@ -207,13 +207,16 @@ async fn f05_a_channel_that_asks_to_wait_is_left_alone_and_then_alerts_come_befo
         let second = room.event(ANA, "whoami");
         room.delivers(&second).await.unwrap();
         room.reply_becomes(&second, "waiting").await;
-        let alert = Reply::new(second.conversation.clone(), Card::titled("#1 is open"), "incident:1");
+        let alert =
+            Reply::new(second.conversation.clone(), Card::titled("#1 is open"), "incident:1");
         let mut tx = database.store.begin_write().await.unwrap();
         room.app.store.enqueue(&mut tx, &alert).await.unwrap();
         tx.commit().await.unwrap();
         room.outbox.wake();
-        room.becomes_true("SELECT id FROM outbox WHERE dedupe_key = 'incident:1' AND reason IS NOT NULL")
-            .await;
+        room.becomes_true(
+            "SELECT id FROM outbox WHERE dedupe_key = 'incident:1' AND reason IS NOT NULL",
+        )
+        .await;
         assert_eq!(room.attempts(), before);
         room.later(TimeDelta::seconds(90));
         room.reply_becomes(&second, "delivered").await;
@@ -251,10 +254,13 @@ async fn an_answer_that_takes_long_is_announced_and_takes_the_place_of_what_anno
             if origin == Origin::Addressed {
                 room.becomes("done", || fake.reactions().len() == 2).await;
                 let signs: Vec<_> = fake.reactions();
-                assert_eq!(signs, [
-                    (event.message.clone(), Reaction::Seen),
-                    (event.message.clone(), Reaction::Done)
-                ]);
+                assert_eq!(
+                    signs,
+                    [
+                        (event.message.clone(), Reaction::Seen),
+                        (event.message.clone(), Reaction::Done)
+                    ]
+                );
             }
             room.app.store.close().await;
         })

@@ -364,10 +364,9 @@ mod tests {
 
     #[test]
     fn a_menu_is_a_command_to_type_where_nothing_can_be_chosen() {
-        let card = Card::titled("#7").button("Acknowledge", "ack 7").menu(
-            "Silence",
-            [("1 h", "silence incident 7 1h"), ("2 h", "silence incident 7 2h")],
-        );
+        let card = Card::titled("#7")
+            .button("Acknowledge", "ack 7")
+            .menu("Silence", [("1 h", "silence incident 7 1h"), ("2 h", "silence incident 7 2h")]);
         let card = card.fit(&plain(1000));
         assert_eq!(card.blocks, [Block::Note("Try: `ack 7` · `silence incident 7 1h`".into())]);
         assert!(card.menus.is_empty());

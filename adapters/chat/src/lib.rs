@@ -21,7 +21,8 @@ mod text;
 pub mod testing;
 
 pub use adapter::{
-    Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Inbox, NotRecorded, Reaction,
+    Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Inbox, NotRecorded,
+    Reaction,
 };
 pub use card::{
     Block, Button, ButtonStyle, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table, Tone,

@@ -67,7 +67,8 @@ pub(crate) fn modal(question: &Question) -> SlackModalView {
         .with_action_id("answer".into())
         .with_max_length(MAX_ANSWER)
         .with_focus_on_load(true);
-    let input = SlackInputBlock::new(label(&question.text), SlackInputBlockElement::PlainTextInput(input));
+    let input =
+        SlackInputBlock::new(label(&question.text), SlackInputBlockElement::PlainTextInput(input));
     let plain = |text: &str| SlackBlockPlainTextOnly::from(text.to_owned());
     SlackModalView::new(plain("One question"), vec![input.into()])
         .with_submit(plain("Send"))
@@ -195,9 +196,11 @@ fn button(place: usize, button: &Button) -> SlackActionBlockElement {
 }
 
 fn menu(place: usize, menu: &Menu) -> SlackActionBlockElement {
-    let choices = menu.choices.iter().take(MAX_CHOICES).map(|choice| {
-        SlackBlockChoiceItem::new(label(&choice.label), choice.command.clone())
-    });
+    let choices = menu
+        .choices
+        .iter()
+        .take(MAX_CHOICES)
+        .map(|choice| SlackBlockChoiceItem::new(label(&choice.label), choice.command.clone()));
     SlackActionBlockElement::StaticSelect(
         SlackBlockStaticSelectElement::new()
             .with_action_id(format!("menu-{place}").into())
@@ -264,10 +267,9 @@ mod tests {
 
     #[test]
     fn a_menu_is_a_select_and_a_button_that_asks_carries_its_question() {
-        let mut card = Card::titled("#7").button("Reject", "reject 7F3K").menu(
-            "Silence",
-            [("1 h", "silence incident 7 1h"), ("1 d", "silence incident 7 1d")],
-        );
+        let mut card = Card::titled("#7")
+            .button("Reject", "reject 7F3K")
+            .menu("Silence", [("1 h", "silence incident 7 1h"), ("1 d", "silence incident 7 1d")]);
         card.buttons[0].ask = Some("Why?".into());
         let message = json(&card, &[]);
         let elements = &message["blocks"][1]["elements"];

@@ -29,14 +29,19 @@ impl Slack {
             }
             None => findings.push(Finding {
                 what: "requests".to_owned(),
-                result: Ok("signed requests to /slack/events, /slack/commands and /slack/interactions".into()),
+                result: Ok(
+                    "signed requests to /slack/events, /slack/commands and /slack/interactions"
+                        .into(),
+                ),
             }),
         }
         for channel in channels {
             let member = self.web.is_member(&tokens.bot, channel).await;
             let result = match member {
                 Ok(true) => Ok("the bot is in it".to_owned()),
-                Ok(false) => Err("the bot is not in it: say `/invite` and its name there".to_owned()),
+                Ok(false) => {
+                    Err("the bot is not in it: say `/invite` and its name there".to_owned())
+                }
                 Err(error) => Err(error.to_string()),
             };
             findings.push(Finding { what: format!("channel {channel}"), result });
@@ -45,10 +50,6 @@ impl Slack {
     }
 }
 
-fn finding<T>(
-    what: &str,
-    found: Result<T, ChatError>,
-    shown: impl FnOnce(T) -> String,
-) -> Finding {
+fn finding<T>(what: &str, found: Result<T, ChatError>, shown: impl FnOnce(T) -> String) -> Finding {
     Finding { what: what.to_owned(), result: found.map(shown).map_err(|error| error.to_string()) }
 }

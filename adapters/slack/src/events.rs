@@ -239,7 +239,8 @@ fn who<'a>(payload: &'a Value, me: &Myself) -> Result<Who<'a>, Ignored> {
 /// The channel, the message and the thread in which something was pressed.
 fn place_of(payload: &Value) -> Option<(String, String, Option<String>)> {
     let container = &payload["container"];
-    let channel = text_at(&payload["channel"], "id").or_else(|| text_at(container, "channel_id"))?;
+    let channel =
+        text_at(&payload["channel"], "id").or_else(|| text_at(container, "channel_id"))?;
     let message = text_at(container, "message_ts")?;
     let thread =
         text_at(&payload["message"], "thread_ts").or_else(|| text_at(container, "thread_ts"));

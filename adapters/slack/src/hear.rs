@@ -79,10 +79,9 @@ impl Slack {
             return name.clone();
         }
         let token = self.bot_token();
-        let name = match timeout(NAME_WITHIN, self.web.name_of(&token, user)).await {
-            Ok(Ok(name)) => name,
+        let Ok(Ok(name)) = timeout(NAME_WITHIN, self.web.name_of(&token, user)).await else {
             // Asked again at their next word.
-            Ok(Err(_)) | Err(_) => return user.clone(),
+            return user.clone();
         };
         let mut state = self.state();
         if state.names.len() >= NAMES_KEPT {
@@ -93,12 +92,7 @@ impl Slack {
     }
 }
 
-fn read(
-    kind: Kind,
-    payload: &Value,
-    me: &Myself,
-    now: DateTime<Utc>,
-) -> Result<Heard, Ignored> {
+fn read(kind: Kind, payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<Heard, Ignored> {
     match kind {
         Kind::Event if payload["event"]["type"] == "app_home_opened" => {
             events::home(payload, me).map(Heard::Said)
@@ -108,12 +102,11 @@ fn read(
         Kind::Interaction if payload["type"] == "view_submission" => {
             events::submitted(payload, me, now).map(Heard::Said)
         }
-        Kind::Interaction if payload["type"] == "block_actions" => {
-            events::pressed(payload, me).map(|pressed| match pressed {
+        Kind::Interaction if payload["type"] == "block_actions" => events::pressed(payload, me)
+            .map(|pressed| match pressed {
                 Pressed::Said(inbound) => Heard::Said(inbound),
                 Pressed::Asks(question) => Heard::Asks(question),
-            })
-        }
+            }),
         Kind::Interaction => Err(Ignored::OtherKind),
     }
 }

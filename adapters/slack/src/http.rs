@@ -42,7 +42,8 @@ impl Slack {
 
     async fn requested(&self, kind: Kind, headers: &HeaderMap, body: &[u8]) -> Response {
         // Nothing of a request is read before it is known to be Slack's.
-        let Some(body) = std::str::from_utf8(body).ok().filter(|body| self.is_signed(headers, body))
+        let Some(body) =
+            std::str::from_utf8(body).ok().filter(|body| self.is_signed(headers, body))
         else {
             return StatusCode::UNAUTHORIZED.into_response();
         };
@@ -68,10 +69,9 @@ impl Slack {
     fn is_signed(&self, headers: &HeaderMap, body: &str) -> bool {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(secret) = self.state().tokens.signing.clone() else { return false };
-        let (Some(signature), Some(moment)) = (
-            header(Verifier::SLACK_SIGNED_HASH_HEADER),
-            header(Verifier::SLACK_SIGNED_TIMESTAMP),
-        ) else {
+        let (Some(signature), Some(moment)) =
+            (header(Verifier::SLACK_SIGNED_HASH_HEADER), header(Verifier::SLACK_SIGNED_TIMESTAMP))
+        else {
             return false;
         };
         let secret = SlackSigningSecret(secret.expose_secret().to_owned());
@@ -95,11 +95,9 @@ fn payload(kind: Kind, body: &str) -> Option<Value> {
             serde_json::from_str(&json).ok()
         }
         Kind::Command => {
-            let field = |(name, value): (_, std::borrow::Cow<'_, str>)| {
-                (String::from(name), Value::String(value.into_owned()))
-            };
-            let fields: Map<String, Value> =
-                fields().map(|(name, value)| field((name.into_owned(), value))).collect();
+            let fields: Map<String, Value> = fields()
+                .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+                .collect();
             Some(Value::Object(fields))
         }
     }

@@ -26,7 +26,9 @@ pub(crate) fn chat_error(method: &str, error: SlackClientError) -> ChatError {
         error @ (SlackClientError::HttpProtocolError(_)
         | SlackClientError::EndOfStream(_)
         | SlackClientError::SystemError(_)
-        | SlackClientError::SocketModeProtocolError(_)) => unreachable(format!("{method}: {error}")),
+        | SlackClientError::SocketModeProtocolError(_)) => {
+            unreachable(format!("{method}: {error}"))
+        }
     }
 }
 
@@ -51,15 +53,26 @@ fn refused(method: &str, code: &str) -> ChatError {
     let barred = |reason: String| ChatError::Barred { platform: Platform::Slack, reason };
     match code {
         "ratelimited" | "rate_limited" => too_fast(None),
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout"
-        | "team_added_to_org" | "accesslimited" => unreachable(format!("{method}: {code}")),
-        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive"
-        | "org_login_required" | "ekm_access_denied" | "access_denied" | "team_access_not_granted" => {
+        "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "team_added_to_org"
+        | "accesslimited" => unreachable(format!("{method}: {code}")),
+        "invalid_auth"
+        | "not_authed"
+        | "token_revoked"
+        | "token_expired"
+        | "account_inactive"
+        | "org_login_required"
+        | "ekm_access_denied"
+        | "access_denied"
+        | "team_access_not_granted" => {
             barred(format!("{code}: give it a valid token (install the app again to get one)"))
         }
-        "not_allowed_token_type" => barred(format!(
-            "{code}: `bot_token` starts with xoxb-, and `app_token` with xapp-"
-        )),
+        "not_allowed_token_type" => {
+            barred(format!("{code}: `bot_token` starts with xoxb-, and `app_token` with xapp-"))
+        }
         "missing_scope" | "no_permission" => {
             barred(format!("{code} for {method}: add the scope and install the app again"))
         }

@@ -169,14 +169,21 @@ impl Slack {
             sleep(CHECK_EVERY).await;
             match self.web.identity(&self.bot_token()).await {
                 Err(error @ ChatError::Barred { .. }) => return error,
-                Err(error) => tracing::warn!(%error, "cannot ask whether Slack's token still holds"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot ask whether Slack's token still holds");
+                }
                 Ok(_) => {}
             }
         }
     }
 
     /// Hears, by whichever way is set up.
-    async fn listen(&self, me: &Myself, inbox: &Inbox, shutdown: &CancellationToken) -> Result<(), ChatError> {
+    async fn listen(
+        &self,
+        me: &Myself,
+        inbox: &Inbox,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ChatError> {
         let app = self.state().tokens.app.clone();
         if let Some(app) = app {
             return socket::listen(self, &app, me, inbox, shutdown).await;
@@ -393,7 +400,9 @@ impl ChatAdapter for Slack {
             return self.show_home(user, card).await.map(|()| named(String::new()));
         }
         let place = place(to);
-        if key.again && let Some(message) = self.posted_before(place, &key.key).await? {
+        if key.again
+            && let Some(message) = self.posted_before(place, &key.key).await?
+        {
             return Ok(named(message));
         }
         let message = self.say(place, card, &key.key).await?;

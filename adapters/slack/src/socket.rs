@@ -20,16 +20,11 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
+    tungstenite::{Bytes, Message, protocol::WebSocketConfig},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    events::Myself,
-    hear::Kind,
-    refusals::unreachable,
-    slack::Slack,
-};
+use crate::{events::Myself, hear::Kind, refusals::unreachable, slack::Slack};
 
 /// How long a stop waits for what was heard to be recorded and acknowledged.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -217,7 +212,7 @@ impl Ears<'_> {
                     if room && last_heard.elapsed() > DEAD_AFTER {
                         return Err(unreachable("Socket Mode: the connection is dead".to_owned()));
                     }
-                    sink.send(Message::Ping(Default::default())).await.map_err(lost)?;
+                    sink.send(Message::Ping(Bytes::new())).await.map_err(lost)?;
                 }
                 () = at(leaves_at) => (leaves_at, stops) = (None, true),
                 () = self.shutdown.cancelled(), if !stops => stops = true,
@@ -324,7 +319,8 @@ mod tests {
             read(r#"{"type":"disconnect","reason":"link_disabled"}"#),
             Envelope::Closing(_)
         ));
-        let heard = |kind| Envelope::Heard(Heard { id: "e".into(), kind, payload: json!({"a": 1}) });
+        let heard =
+            |kind| Envelope::Heard(Heard { id: "e".into(), kind, payload: json!({"a": 1}) });
         assert_eq!(
             read(r#"{"type":"events_api","envelope_id":"e","payload":{"a":1}}"#),
             heard(Some(Kind::Event))

@@ -251,18 +251,19 @@ impl Web {
             file_id: SlackFileId,
         }
         let length = upload.bytes.len().to_string();
-        let parameters = [
-            ("filename", Some(upload.name)),
-            ("length", Some(&*length)),
-            ("alt_txt", upload.alt),
-        ];
+        let parameters =
+            [("filename", Some(upload.name)), ("length", Some(&*length)), ("alt_txt", upload.alt)];
         let place: Place =
             self.get(token, "files.getUploadURLExternal", &parameters.to_vec()).await?;
         let session_token = slack_token(token);
         let session = self.client.open_session(&session_token);
         let bytes = "application/octet-stream".to_owned();
-        let call =
-            session.http_session_api.http_post_uri_binary(place.upload_url, bytes, upload.bytes, None);
+        let call = session.http_session_api.http_post_uri_binary(
+            place.upload_url,
+            bytes,
+            upload.bytes,
+            None,
+        );
         let Taken {} = answered("file upload", call).await?;
         let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(upload.name.into());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file])

@@ -1,8 +1,9 @@
 //! Who is answered, where, and who sees it.
 
+use chat::{Block, Card, ChatAdapter as _, DedupeKey, Image};
 use serde_json::{Value, json};
 
-use super::connected;
+use super::{adapter, channel, connected};
 use crate::support::{peers, slack::Workspace};
 
 fn fleet_settings(server: &str) -> String {
@@ -24,7 +25,10 @@ fn a_question_in_a_channel_is_answered_in_its_thread_with_a_picture() {
         let answer = &workspace.said("C1")[0];
         assert_eq!(answer["thread_ts"], json!(asked), "{answer:#}");
         assert!(shown(answer).contains("web-1"), "{answer:#}");
-        assert_eq!((&answer["unfurl_links"], &answer["link_names"]), (&json!(false), &json!(false)));
+        assert_eq!(
+            (&answer["unfurl_links"], &answer["link_names"]),
+            (&json!(false), &json!(false))
+        );
         let files = state["files"].as_object().unwrap();
         assert_eq!(files.len(), 1, "{state:#}");
         let file = files.values().next().unwrap();
@@ -74,4 +78,56 @@ fn the_tab_of_the_app_shows_what_is_open() {
     assert_eq!(state["home"]["U1"]["type"], "home", "{state:#}");
     assert_eq!(state["rejected"], json!([]));
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_that_asks_opens_a_window_and_says_what_was_answered() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let mut card = Card::titled("Approval needed").button("Reject", "reject 7F3K");
+    card.buttons[0].ask = Some("Why?".to_owned());
+    let (place, key) = (channel(&workspace, "C1"), DedupeKey::new("approval"));
+    let posted = adapter(&workspace).post(&place, &card, &key).await.unwrap();
+    let press = json!({"channel": "C1", "ts": posted.message, "label": "Reject", "user": "U1"});
+    workspace.tell("press", &press);
+    let state = workspace.wait("views=1");
+    assert!(state["views"][0].to_string().contains("Why?"), "{state:#}");
+    workspace.tell("submit", &json!({"user": "U1", "values": {"": "not now"}}));
+    let state = workspace.wait("ephemerals=1");
+    assert!(shown(&state["ephemerals"][0]).contains("not available yet"), "{state:#}");
+    assert_eq!(state["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test]
+async fn a_picture_that_slack_does_not_show_yet_is_tried_again_and_then_described() {
+    let Some(workspace) = Workspace::new() else { return };
+    let image = Image { name: "cpu.png".into(), png: vec![1, 2, 3], alt: "CPU of web-1".into() };
+    let card = Card::titled("CPU").with(Block::Image(image));
+    let (slack, place) = (adapter(&workspace), channel(&workspace, "C1"));
+    for (times, shows) in [(1, "slack_file"), (3, "[picture] CPU of web-1")] {
+        let fault = json!({"method": "chat.postMessage", "kind": "error", "error": "invalid_blocks",
+            "times": times});
+        workspace.tell("fault", &fault);
+        slack.post(&place, &card, &DedupeKey::new(shows)).await.unwrap();
+        let said = workspace.said("C1");
+        assert!(shown(said.last().unwrap()).contains(shows), "{said:#?}");
+    }
+    // The picture was uploaded once.
+    assert_eq!(workspace.state()["files"].as_object().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_a_file_in_the_thread() {
+    let Some(workspace) = Workspace::new() else { return };
+    let slack = adapter(&workspace);
+    let card = Card::titled("log").with(Block::Code("x\n".repeat(10_000)));
+    let card = card.fit(&slack.capabilities());
+    let posted = slack.post(&channel(&workspace, "C1"), &card, &DedupeKey::new("k")).await.unwrap();
+    let state = workspace.state();
+    let files: Vec<_> = state["files"].as_object().unwrap().values().collect();
+    assert!(files.len() == 1 && files[0]["size"].as_u64().unwrap() > 20_000, "{files:#?}");
+    let shared = workspace.said("C1").into_iter().find(|it| !it["files"].is_null()).unwrap();
+    assert_eq!(shared["thread_ts"], json!(posted.message), "{shared:#}");
+    assert_eq!(state["rejected"], json!([]));
 }

@@ -169,7 +169,8 @@ async fn day(team: &mut Team<'_>) {
     let ts = root["ts"].clone();
 
     // It is taken, silenced, asked about in its thread, and judged; its message says so.
-    let press = |label: &str, user: &str| json!({"channel": "C1", "ts": ts, "label": label, "user": user});
+    let press =
+        |label: &str, user: &str| json!({"channel": "C1", "ts": ts, "label": label, "user": user});
     team.does("press", press("Acknowledge", "U3")).await;
     team.sees("C1", "Give back");
     let silence = json!({"channel": "C1", "ts": ts, "placeholder": "Silence …", "option": "2 h",
@@ -186,9 +187,7 @@ async fn day(team: &mut Team<'_>) {
     team.proposes(channel(workspace, "C2")).await;
     team.sees("C2", "Approval needed");
     let proposed = workspace.said("C2").pop().unwrap();
-    let approve = |user: &str| {
-        json!({"channel": "C2", "ts": proposed["ts"], "label": "Approve", "user": user})
-    };
+    let approve = |user: &str| json!({"channel": "C2", "ts": proposed["ts"], "label": "Approve", "user": user});
     let before = workspace.state()["ephemerals"].as_array().unwrap().len();
     team.does("press", approve("U2")).await;
     workspace.wait(&format!("ephemerals={}", before + 1));
@@ -216,7 +215,8 @@ async fn day(team: &mut Team<'_>) {
     // Nothing was said twice, and nothing that Slack would not take.
     let state = workspace.state();
     assert_eq!(state["rejected"], json!([]));
-    let mut keys: Vec<_> = ["C1", "C2", "D1"].into_iter().flat_map(|it| workspace.said(it)).collect();
+    let mut keys: Vec<_> =
+        ["C1", "C2", "D1"].into_iter().flat_map(|it| workspace.said(it)).collect();
     let said = keys.len();
     keys.sort_by_key(|it| it["metadata"]["event_payload"]["key"].to_string());
     keys.dedup_by_key(|it| it["metadata"]["event_payload"]["key"].to_string());

@@ -49,8 +49,7 @@ async fn a_wire_cut_at_commit_neither_loses_nor_doubles_an_answer() {
             let FirstSight::New(id) = store.record(&said(key, "cpu?")).await.unwrap() else {
                 panic!("seen before");
             };
-            let reply =
-                Reply::new(channel(), Card::titled(key), key);
+            let reply = Reply::new(channel(), Card::titled(key), key);
             let completion = Completion {
                 replies: vec![reply.clone()],
                 audit: vec![asked(key)],

@@ -17,12 +17,7 @@ use chat::{
 use smartcloudops::{
     access::Role,
     app::App,
-    bot::{
-        Bot,
-        outbox::Outbox,
-        receipt::Pace,
-        receive::Receiver,
-    },
+    bot::{Bot, outbox::Outbox, receipt::Pace, receive::Receiver},
     config::Config,
     store::{Actor, Subject},
 };

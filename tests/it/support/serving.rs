@@ -49,6 +49,7 @@ impl Serving {
     }
 
     /// Kills it, and starts it again.
+    #[cfg(feature = "slack")]
     pub fn dies_and_rises(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

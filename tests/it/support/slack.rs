@@ -102,7 +102,7 @@ impl Workspace {
 
     fn request(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         write!(
             stream,
             "{method} /_double/{}/{path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\n\

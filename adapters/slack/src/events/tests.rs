@@ -183,6 +183,9 @@ fn opening_the_tab_asks_what_is_open() {
             "event_ts": "1700000000.000100"}))
     };
     let heard = home(&opened("home"), &me()).unwrap();
-    assert_eq!((heard.text.as_str(), heard.conversation.channel.as_str()), ("incidents", "home:U1"));
+    assert_eq!(
+        (heard.text.as_str(), heard.conversation.channel.as_str()),
+        ("incidents", "home:U1")
+    );
     assert_eq!(home(&opened("messages"), &me()).unwrap_err(), Ignored::OtherKind);
 }
