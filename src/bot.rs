@@ -1,6 +1,7 @@
 //! The request path: receive → first sight? → principal → intent → permission → handler → reply.
 
 pub mod ask;
+mod budget;
 pub mod cards;
 mod incidents;
 pub mod intent;

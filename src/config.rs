@@ -84,6 +84,8 @@ pub struct BotConfig {
     pub timezone: String,
     /// How many days of conversation are kept.
     pub history_days: u32,
+    /// How many answers one account gets in one thread within ten minutes.
+    pub answers_in_thread: usize,
 }
 
 /// Who may do what before anybody was granted anything.

@@ -24,7 +24,7 @@ pub(super) use status::status;
 use std::time::Duration;
 
 use chat::{Block, Card, Tone};
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 
 use crate::{
@@ -119,6 +119,15 @@ pub(super) fn not_available(intent: &Intent) -> Refusal {
         format!(
             "{what} is not available yet. I understood you, but this version cannot do it. {meanwhile}"
         ),
+    )
+}
+
+/// Small print of the last answer that somebody gets in a thread for a while.
+pub(super) fn the_last_here(stretch: TimeDelta) -> String {
+    format!(
+        "You had many answers in this thread: I say nothing more to you here for {} min. Ask elsewhere if you \
+         need me.",
+        stretch.num_minutes()
     )
 }
 

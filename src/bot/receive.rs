@@ -13,7 +13,9 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Answer, Bot, Reply, cards,
+    Answer, Bot, Reply,
+    budget::{self, Allowed, Budget},
+    cards,
     intent::Intent,
     outbox::Outbox,
     receipt::{Pace, Receipt},
@@ -48,6 +50,7 @@ pub struct Receiver {
     unfinished: Arc<Mutex<Vec<InboxId>>>,
     look_every: Duration,
     pace: Pace,
+    budget: Arc<Mutex<Budget>>,
 }
 
 /// An event being answered. Dropped unfinished, also by a panic, it is given back.
@@ -69,7 +72,9 @@ impl Drop for Begun<'_> {
 impl Receiver {
     /// Answers through this bot and posts through this outbox.
     pub fn new(bot: Bot, outbox: Arc<Outbox>) -> Self {
+        let budget = Budget::of(bot.app().config.bot.answers_in_thread);
         Self {
+            budget: Arc::new(Mutex::new(budget)),
             bot,
             outbox,
             answering: Arc::new(Semaphore::new(AT_ONCE)),
@@ -204,13 +209,46 @@ impl Receiver {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
+        let allowed = self.allowed(event);
+        if allowed == Allowed::No {
+            begun.finished = self.ignore(id, event).await;
+            return;
+        }
         let receipt = Receipt::of(&self.outbox, event, self.pace);
-        let reply = self.bot.answer(event, false).await;
+        let mut reply = self.bot.answer(event, false).await;
+        if allowed == Allowed::TheLast {
+            tracing::error!(event.from = %event.from, "a thread ran away: no more answers there for now");
+            reply.card = reply.card.note(cards::the_last_here(budget::STRETCH));
+        }
         let receipt = receipt.taken().await;
         begun.finished = self.finish(id, event, &reply, receipt.progress.as_ref()).await;
         if receipt.seen {
             let sign = if reply.outcome.is_ok() { Reaction::Done } else { Reaction::Failed };
             self.outbox.react(&event.message, sign).await;
+        }
+    }
+
+    /// Whether who speaks has not had too many answers in this thread. What was overheard is mostly not
+    /// answered, and is not counted.
+    fn allowed(&self, event: &Inbound) -> Allowed {
+        if event.origin == Origin::Overheard {
+            return Allowed::Yes;
+        }
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.take(&event.conversation, &event.from, self.bot.app().clock.now())
+    }
+
+    /// Finishes an event without a word.
+    async fn ignore(&self, id: &InboxId, event: &Inbound) -> bool {
+        tracing::warn!(event.id = %event.id, event.from = %event.from, "too many answers in this thread");
+        let outcome = "ignored: too many answers in this thread".to_owned();
+        let completion = Completion { outcome, ..Completion::default() };
+        match self.bot.app().store.complete(id, &completion).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(%error, event.id = %event.id, "an event was not finished");
+                false
+            }
         }
     }
 

@@ -300,3 +300,22 @@ fn f24_what_people_said_comes_back_without_a_link_or_a_mention() {
     assert_eq!(state["rejected"], json!([]));
     assert_eq!(serving.stop(), 0);
 }
+
+#[test]
+fn f20_a_thread_that_runs_away_is_left_alone() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "[bot]\nanswers_in_thread = 3\n");
+    let root = workspace.says("U1", "C1", "<@UBOT> help");
+    for _ in 0..5 {
+        let said =
+            json!({"channel": "C1", "user": "U1", "thread_ts": root, "text": "<@UBOT> help"});
+        workspace.tell("message", &said);
+    }
+    workspace.wait("messages=3&channel=C1");
+    workspace.says("U1", "D1", "whoami");
+    workspace.wait("messages=1&channel=D1");
+    let said = workspace.said("C1");
+    assert_eq!(said.len(), 3);
+    assert!(said.iter().any(|it| it.to_string().contains("I say nothing more")), "{said:#?}");
+    assert_eq!(serving.stop(), 0);
+}

@@ -43,9 +43,12 @@ impl Smartcloudops {
         } else {
             format!("[store]\nurl = \"sqlite:{at}/bot.db\"\n")
         };
-        let text = format!(
-            "[bot]\ntimezone = \"UTC\"\n[log]\ndirectory = \"{at}/logs\"\n{store}{settings}"
-        );
+        let bot = "[bot]\ntimezone = \"UTC\"\n";
+        let settings = match settings.split_once("[bot]\n") {
+            Some((before, after)) => format!("{before}{bot}{after}"),
+            None => format!("{bot}{settings}"),
+        };
+        let text = format!("[log]\ndirectory = \"{at}/logs\"\n{store}{settings}");
         std::fs::write(directory.path().join("smartcloudops.toml"), text).unwrap();
         Self { directory }
     }

@@ -73,7 +73,7 @@ impl<'a> Room<'a> {
         pace: Pace,
     ) -> Room<'a> {
         let text = format!(
-            "[bot]\ntimezone = \"UTC\"\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
+            "[bot]\ntimezone = \"UTC\"\nanswers_in_thread = 1000\n[store]\nurl = \"{}\"\n[metrics.prometheus]\nurl = \
              \"{prometheus}\"\ntimeout = \"10s\"\n[alerts]\nchannels = [\"slack:T1:C1\"]\n{settings}",
             database.url
         );

@@ -1,0 +1,106 @@
+//! How much the bot says to one account in one thread: two machines that answer each other stop. Pure.
+
+use std::collections::{HashMap, VecDeque};
+
+use chat::{Conversation, UserRef};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Over which stretch answers are counted.
+pub(super) const STRETCH: TimeDelta = TimeDelta::minutes(10);
+/// Accounts in threads that are remembered.
+const MOST_TALKS: usize = 10_000;
+
+/// Whether a question in a thread is still answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// It is.
+    Yes,
+    /// It is, and then none for a while.
+    TheLast,
+    /// It is not.
+    No,
+}
+
+/// The answers of the last minutes, by thread and account.
+#[derive(Debug)]
+pub(super) struct Budget {
+    most: usize,
+    talks: HashMap<(Conversation, UserRef), VecDeque<DateTime<Utc>>>,
+}
+
+impl Budget {
+    /// So many answers to one account in one thread.
+    pub(super) fn of(most: usize) -> Self {
+        Self { most, talks: HashMap::new() }
+    }
+
+    /// Takes one answer from the budget. A conversation that is no thread has none: questions are asked
+    /// there, and answered in threads of their own.
+    pub(super) fn take(
+        &mut self,
+        place: &Conversation,
+        who: &UserRef,
+        now: DateTime<Utc>,
+    ) -> Allowed {
+        if place.thread.is_none() {
+            return Allowed::Yes;
+        }
+        let is_old = |at: &DateTime<Utc>| now - *at >= STRETCH;
+        if self.talks.len() >= MOST_TALKS {
+            self.talks.retain(|_, answers| answers.back().is_some_and(|last| !is_old(last)));
+        }
+        let answers = self.talks.entry((place.clone(), who.clone())).or_default();
+        while answers.front().is_some_and(is_old) {
+            answers.pop_front();
+        }
+        if answers.len() >= self.most {
+            return Allowed::No;
+        }
+        answers.push_back(now);
+        if answers.len() == self.most { Allowed::TheLast } else { Allowed::Yes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chat::Platform;
+
+    use super::*;
+
+    fn place(thread: Option<&str>) -> Conversation {
+        Conversation {
+            platform: Platform::Slack,
+            workspace: "T1".into(),
+            channel: "C1".into(),
+            thread: thread.map(str::to_owned),
+        }
+    }
+
+    fn who(user: &str) -> UserRef {
+        UserRef { platform: Platform::Slack, workspace: "T1".into(), user: user.into() }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn f20_a_thread_that_runs_away_is_left_alone_for_a_while() {
+        let (mut budget, thread) = (Budget::of(3), place(Some("1")));
+        let (ana, ben) = (who("UANA"), who("UBEN"));
+        let taken: Vec<_> = (0..5).map(|second| budget.take(&thread, &ana, at(second))).collect();
+        use Allowed::{No, TheLast, Yes};
+        assert_eq!(taken, [Yes, Yes, TheLast, No, No]);
+        assert_eq!(budget.take(&place(Some("2")), &ana, at(5)), Yes, "elsewhere it goes on");
+        assert_eq!(budget.take(&thread, &ben, at(5)), Yes, "and for others");
+        assert_eq!(budget.take(&thread, &ana, at(599)), No);
+        assert_eq!(budget.take(&thread, &ana, at(600)), TheLast, "the first is old");
+        assert_eq!(budget.take(&thread, &ana, at(2000)), Yes);
+    }
+
+    #[test]
+    fn only_threads_have_a_budget() {
+        let (mut budget, ana) = (Budget::of(1), who("UANA"));
+        assert!((0..50).all(|it| budget.take(&place(None), &ana, at(it)) == Allowed::Yes));
+    }
+}
