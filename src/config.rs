@@ -246,6 +246,13 @@ impl Config {
             }
         }
         self.slack.check().map_err(ConfigError::Invalid)?;
+        if self.slack.hears_by_http() && !self.http.enabled {
+            return invalid(
+                "`slack.signing_secret` without `slack.app_token` needs requests over HTTP: set \
+                 `http.enabled = true`, or `slack.app_token`"
+                    .into(),
+            );
+        }
         // A bare word that is no level would silence everything but the module of that name.
         let bare = self.log.level.chars().all(|c| c.is_ascii_alphanumeric());
         if bare && self.log.level.parse::<tracing::level_filters::LevelFilter>().is_err() {

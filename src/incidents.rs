@@ -54,7 +54,6 @@ pub enum IncidentsError {
 struct Look<'a> {
     found: &'a [Anomaly],
     placement: &'a Placement,
-    silences: &'a [Silence],
     pictures: HashMap<String, Picture>,
     now: DateTime<Utc>,
 }
@@ -108,7 +107,7 @@ impl Incidents {
         let mut done = Vec::new();
         if !changes.is_empty() {
             let pictures = picture::pictures(&self.app, &changes).await;
-            let look = Look { found, placement, silences: &silences, pictures, now };
+            let look = Look { found, placement, pictures, now };
             done = match self.take_in(&look).await {
                 Err(error) if store.again(&error).await => self.take_in(&look).await?,
                 done => done?,
@@ -120,12 +119,13 @@ impl Incidents {
     }
 
     async fn take_in(&self, look: &Look<'_>) -> Result<Vec<Observed>, StoreError> {
-        let Look { found, placement, silences, pictures, now } = look;
+        let Look { found, placement, pictures, now } = look;
         let (store, now) = (&self.app.store, *now);
         let mut tx = store.begin_write().await?;
         let mut last = store.lock_incidents(&mut tx).await?;
         // Again, now that nobody else changes them.
         let known = store.incidents_in(&mut tx, Wanted::Known, now).await?;
+        let silences = &store.silences_in(&mut tx, now).await?;
         let mut done = Vec::new();
         let mut audit = Vec::new();
         for IncidentChange { kind, mut incident, touched } in

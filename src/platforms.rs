@@ -23,6 +23,8 @@ pub struct Platforms {
     pub adapters: Vec<Arc<dyn ChatAdapter>>,
     /// Where platforms send requests to.
     pub routes: Router,
+    /// Whether somebody sends requests: without HTTP the bot would be deaf.
+    pub needs_http: bool,
 }
 
 /// What `doctor` found of one platform.
@@ -50,7 +52,8 @@ impl Platforms {
     ) -> Result<(), ConfigError> {
         if let Some(slack) = config.slack.adapter(file, clock)? {
             let slack = Arc::new(slack);
-            if config.slack.app_token.is_none() {
+            if config.slack.hears_by_http() {
+                self.needs_http = true;
                 self.routes = std::mem::take(&mut self.routes).merge(slack.clone().routes());
             }
             self.adapters.push(slack);
@@ -74,7 +77,7 @@ impl Platforms {
 fn not_built(platform: &str, key: &str) -> ConfigError {
     ConfigError::Invalid(format!(
         "`{platform}.{key}` is set, and this program was built without {platform}: build it with \
-         `cargo install smartcloudops --features {platform}`"
+         `--features {platform}`"
     ))
 }
 
@@ -103,7 +106,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Vec<Finding> {
 async fn examine_slack(config: &Config, slack: &slack::Slack) -> Vec<Finding> {
     let channels = crate::incidents::channels(config).into_iter();
     let channels = channels.filter(|it| it.platform == chat::Platform::Slack);
-    let channels: Vec<_> = channels.map(|it| it.channel).collect();
+    let channels: Vec<_> = channels.map(|it| (it.workspace, it.channel)).collect();
     let found = slack.examine(&channels).await.into_iter();
     found.map(|it| Finding { part: format!("slack {}", it.what), found: it.result }).collect()
 }

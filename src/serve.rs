@@ -86,7 +86,8 @@ pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, 
     let talks = mode == Mode::Chat || has_terminal();
     let listener = match mode {
         Mode::Chat => Listening::Off,
-        Mode::Serve => listen(&app, talks).await?,
+        // Where platforms send requests, an address that is taken is no small matter.
+        Mode::Serve => listen(&app, talks && !platforms.needs_http).await?,
     };
     let console = if talks { Some(Arc::new(open_console(&app)?)) } else { None };
     if let Some(console) = console.as_ref().filter(|_| has_terminal()) {
@@ -192,7 +193,7 @@ impl Running {
         platforms: Platforms,
         listener: Listening,
     ) -> Self {
-        let Platforms { mut adapters, routes } = platforms;
+        let Platforms { mut adapters, routes, .. } = platforms;
         let root = CancellationToken::new();
         let back_token = CancellationToken::new();
         let broken = CancellationToken::new();

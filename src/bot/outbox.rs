@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use chat::{Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction};
+use chat::{
+    Block, Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::sync::Notify;
@@ -153,8 +155,8 @@ impl Outbox {
         self.line(conversation).is_some_and(|line| line.adapter.capabilities().reactions)
     }
 
-    /// Says that an answer is on its way, or how far it is; where messages can be changed. It is not kept:
-    /// cut short, it stays as it is, and the answer comes as a message of its own.
+    /// Says that an answer is on its way, or how far it is; where messages can be changed. It carries the
+    /// key of the answer, so that after a crash the answer finds it and takes its place.
     pub async fn progress(
         &self,
         conversation: &Conversation,
@@ -169,6 +171,8 @@ impl Outbox {
         }
         let card = card.clone().fit(&can);
         let done = match &shown {
+            // Some places take messages and give them no name.
+            Some(message) if message.message.is_empty() => return shown,
             Some(message) => line.adapter.edit(message, &card).await.map(|()| message.clone()),
             None => line.adapter.post(conversation, &card, &DedupeKey::new(key)).await,
         };
@@ -256,9 +260,12 @@ async fn show(
     progress: Option<&MessageRef>,
 ) -> Result<Shown, ChatError> {
     let reply = &delivery.reply;
-    let can = adapter.capabilities();
+    let mut can = adapter.capabilities();
+    // What only one person sees has no files.
+    can.files &= reply.only_for.is_none();
     let card = reply.card.clone().fit(&can);
-    let key = DedupeKey { key: reply.key.clone(), again: delivery.attempt > 1 };
+    let again = (delivery.attempt > 1).then_some(delivery.since);
+    let key = DedupeKey { key: reply.key.clone(), again };
     let message = match &delivery.how {
         How::Once => answer(adapter, delivery, &card, &key, progress).await?,
         How::Under(root) if can.threads => {
@@ -268,7 +275,7 @@ async fn show(
         How::Living { shown: None, .. } => {
             let message = adapter.post(&reply.conversation, &card, &key).await?;
             // An earlier attempt may have got through, with an older card.
-            if key.again && can.edits {
+            if key.again.is_some() && can.edits {
                 adapter.edit(&message, &card).await?;
             }
             message
@@ -299,18 +306,29 @@ async fn answer(
         delivery.reply.only_for.as_ref().filter(|_| adapter.capabilities().private)
     {
         adapter.whisper(person, conversation, card, key).await?;
-        if let Some(progress) = progress {
-            adapter.edit(progress, &Card::titled("Answered privately")).await?;
+        if let Some(progress) = progress
+            && let Err(error) = adapter.edit(progress, &Card::titled("Answered privately")).await
+        {
+            tracing::debug!(%error, "that an answer was private is not shown");
         }
         return Ok(MessageRef { conversation: conversation.clone(), message: String::new() });
     }
+    let has_files = card.blocks.iter().any(|block| matches!(block, Block::File(_)));
     if let Some(progress) = progress {
-        match adapter.edit(progress, card).await {
-            Ok(()) => return Ok(progress.clone()),
+        // Files come with a message, and not with a change of one.
+        let below = Card::titled("The answer is below");
+        match adapter.edit(progress, if has_files { &below } else { card }).await {
+            Ok(()) if !has_files => return Ok(progress.clone()),
+            Ok(()) => {}
             Err(error) => tracing::debug!(%error, "an answer comes as a message of its own"),
         }
     }
-    adapter.post(conversation, card, key).await
+    let message = adapter.post(conversation, card, key).await?;
+    // An earlier attempt may have left a message that says that the answer would come.
+    if key.again.is_some() && adapter.capabilities().edits && !message.message.is_empty() {
+        adapter.edit(&message, card).await?;
+    }
+    Ok(message)
 }
 
 /// How long to wait before the next attempt, of so many at most; `None` when another one cannot help.

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{cards, outbox::Outbox};
+use super::{cards, outbox::Outbox, receive::answer_key};
 
 /// When it is shown what.
 #[derive(Clone, Copy, Debug)]
@@ -84,9 +84,9 @@ async fn show(
             outbox.react(&event.message, Reaction::Seen).await;
         } else {
             let card = cards::working(begun.elapsed());
-            let key = format!("progress:{}", event.id);
             let shown = taken.progress.take();
-            taken.progress = outbox.progress(&event.conversation, shown, &card, &key).await;
+            taken.progress =
+                outbox.progress(&event.conversation, shown, &card, &answer_key(&event)).await;
         }
         next = Instant::now().max(begun + pace.progress_every);
         if taken.progress.is_some() {

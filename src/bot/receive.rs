@@ -211,7 +211,16 @@ impl Receiver {
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
         let allowed = self.allowed(event);
         if allowed == Allowed::No {
-            begun.finished = self.ignore(id, event).await;
+            tracing::warn!(event.id = %event.id, "too many answers in this thread");
+            let outcome = "ignored: too many answers in this thread";
+            begun.finished = self.ignore(id, event, outcome).await;
+            return;
+        }
+        // What people say to each other is for the bot where it is part of the talk.
+        if event.origin == Origin::Overheard
+            && let Ok(false) = self.bot.app().store.takes_part(&event.conversation).await
+        {
+            begun.finished = self.ignore(id, event, OVERHEARD).await;
             return;
         }
         let receipt = Receipt::of(&self.outbox, event, self.pace);
@@ -239,10 +248,8 @@ impl Receiver {
     }
 
     /// Finishes an event without a word.
-    async fn ignore(&self, id: &InboxId, event: &Inbound) -> bool {
-        tracing::warn!(event.id = %event.id, event.from = %event.from, "too many answers in this thread");
-        let outcome = "ignored: too many answers in this thread".to_owned();
-        let completion = Completion { outcome, ..Completion::default() };
+    async fn ignore(&self, id: &InboxId, event: &Inbound, outcome: &str) -> bool {
+        let completion = Completion { outcome: outcome.to_owned(), ..Completion::default() };
         match self.bot.app().store.complete(id, &completion).await {
             Ok(_) => true,
             Err(error) => {
@@ -300,10 +307,14 @@ impl Bot {
             return Completion { outcome: OVERHEARD.to_owned(), ..Completion::default() };
         }
         let replies = if post {
-            let (place, card) = (event.conversation.clone(), reply.card.clone());
-            let answer = StoredReply::new(place, card, answer_key(event));
-            let private = is_private(event, reply);
-            vec![if private { answer.only_for(event.from.clone()) } else { answer }]
+            let (key, card) = (answer_key(event), reply.card.clone());
+            vec![if is_private(event, reply) {
+                // Beside the question: a thread that is only begun shows nothing to one person alone.
+                let beside = event.message.conversation.clone();
+                StoredReply::new(beside, card, key).only_for(event.from.clone())
+            } else {
+                StoredReply::new(event.conversation.clone(), card, key)
+            }]
         } else {
             Vec::new()
         };
@@ -379,7 +390,7 @@ fn is_private(event: &Inbound, reply: &Reply) -> bool {
 }
 
 /// One event, one answer: as unique as the event is in the inbox.
-fn answer_key(event: &Inbound) -> String {
+pub(super) fn answer_key(event: &Inbound) -> String {
     let Conversation { platform, workspace, .. } = &event.conversation;
     format!("{ANSWER}{platform}:{workspace}:{}", event.id)
 }

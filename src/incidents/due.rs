@@ -38,10 +38,8 @@ impl Incidents {
         let since = ended.iter().map(|it| it.silence.at).min().unwrap_or(now);
         let hosts: Option<Vec<String>> = ended.iter().map(|it| it.silence.host.clone()).collect();
         let held_back = store.latest_anomalies(since, hosts.as_deref(), MOST_HELD_BACK).await?;
-        match self.try_to_say(&held_back, silences, now).await {
-            Err(error) if store.again(&error).await => {
-                self.try_to_say(&held_back, silences, now).await
-            }
+        match self.try_to_say(&held_back, now).await {
+            Err(error) if store.again(&error).await => self.try_to_say(&held_back, now).await,
             done => done,
         }
     }
@@ -54,12 +52,12 @@ impl Incidents {
     async fn try_to_say(
         &self,
         held_back: &[(u32, Member)],
-        silences: &[Silence],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let store = &self.app.store;
         let mut tx = store.begin_write().await?;
         store.lock_incidents(&mut tx).await?;
+        let silences = &store.silences_in(&mut tx, now).await?;
         let mut known = store.incidents_in(&mut tx, Wanted::Known, now).await?;
         let mut ended = store.take_ended_silences(&mut tx, now).await?;
         // Somebody already asked for more of the same.

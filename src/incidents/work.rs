@@ -154,8 +154,8 @@ impl Incidents {
         by: &Signature,
     ) -> Result<Result<Incident, Incident>, StoreError> {
         let store = &self.app.store;
-        let silences = store.silences(by.at).await?;
         let mut tx = self.begin().await?;
+        let silences = store.silences_in(&mut tx, by.at).await?;
         let found = store.incidents_in(&mut tx, Wanted::Numbered(number), by.at).await?;
         let Some(incident) = found.into_iter().next() else {
             tx.rollback().await?;
@@ -195,9 +195,9 @@ impl Incidents {
     ) -> Result<(), StoreError> {
         let store = &self.app.store;
         let Some(first) = silences.first() else { return Ok(()) };
-        let (now, before) = (first.at, store.silences(first.at).await?);
-        let all: Vec<Silence> = before.iter().chain(silences).cloned().collect();
         let mut tx = self.begin().await?;
+        let (now, before) = (first.at, store.silences_in(&mut tx, first.at).await?);
+        let all: Vec<Silence> = before.iter().chain(silences).cloned().collect();
         for silence in silences {
             store.add_silence(&mut tx, silence, conversation).await?;
         }

@@ -46,6 +46,11 @@ impl SlackConfig {
         })
     }
 
+    /// Whether Slack sends requests, because there is no Socket Mode.
+    pub(crate) fn hears_by_http(&self) -> bool {
+        self.tokens().is_some_and(|tokens| tokens.app.is_none())
+    }
+
     /// What the types cannot say: one sentence.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Some(tokens) = self.tokens() else { return Ok(()) };

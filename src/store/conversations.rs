@@ -1,12 +1,12 @@
 //! What was said in each conversation, for follow-up questions.
 
-use chat::Conversation;
+use chat::{Conversation, MessageRef};
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
 use super::{
     Result, Store, StoreError, WriteTx, millis, moment,
-    words::{bounded, conversation_key},
+    words::{bounded, conversation_key, to_json},
 };
 
 /// The most text kept of one turn.
@@ -62,6 +62,24 @@ impl Store {
         .execute(&mut **tx)
         .await?;
         Ok(())
+    }
+
+    /// Whether the bot said something in a conversation, or began it.
+    pub async fn takes_part(&self, conversation: &Conversation) -> Result<bool> {
+        let root = conversation.thread.clone().map(|message| MessageRef {
+            conversation: Conversation { thread: None, ..conversation.clone() },
+            message,
+        });
+        let root = root.as_ref().map(to_json).transpose()?;
+        let said = sqlx::query(
+            "SELECT id FROM turns WHERE conversation = $1 AND speaker = 'bot' \
+             UNION ALL SELECT id FROM outbox WHERE message = $2 LIMIT 1",
+        )
+        .bind(conversation_key(conversation))
+        .bind(root)
+        .fetch_optional(&self.inner.pool)
+        .await?;
+        Ok(said.is_some())
     }
 
     /// The newest turns of a conversation, oldest first, in the order they were saved.

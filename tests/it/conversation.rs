@@ -428,6 +428,9 @@ async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
     in_a_room(async |database, room| {
         let overheard =
             |who: &str, text: &str| Inbound { origin: Origin::Overheard, ..room.event(who, text) };
+        // Where the bot has said nothing, nothing is for it.
+        assert!(room.hears(overheard(ANA, "what is the cpu of web-1?")).await.is_none());
+        room.says(ANA, "whoami").await.unwrap();
         for (who, text) in [
             (ANA, "lunch at the usual place?"),
             (ANA, "thanks, that helped"),
@@ -440,12 +443,12 @@ async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
             let card = room.hears(overheard(who, text)).await;
             assert!(card.is_none(), "{text}: {card:?}");
         }
-        assert_eq!(room.attempts(), 0);
-        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 0);
-        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 0);
+        assert_eq!(room.attempts(), 1);
+        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 2);
+        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 1);
         // Not a word of it is kept, and nobody got a code for it.
         let kept = database.look("SELECT inbound FROM inbox WHERE outcome = 'overheard'").await;
-        assert_eq!(kept.len(), 7);
+        assert_eq!(kept.len(), 8);
         for inbound in kept {
             assert_eq!(serde_json::from_str::<Inbound>(&inbound).unwrap().text, "");
         }
@@ -453,8 +456,8 @@ async fn overheard_talk_is_left_alone_and_an_overheard_question_is_answered() {
 
         let card = room.hears(overheard(ANA, "what is the cpu of web-1?")).await.unwrap();
         assert_cpu_of_web_1(&card);
-        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 2);
-        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 1);
+        assert_eq!(database.count("SELECT COUNT(*) FROM turns").await, 4);
+        assert_eq!(database.count("SELECT COUNT(*) FROM audit WHERE action = 'ask'").await, 2);
         // Spoken to, the bot knows what to say to a stranger.
         assert!(read(&room.says(BEN, "cpu of web-1").await.unwrap()).contains("grant viewer "));
     })

@@ -1,6 +1,7 @@
 //! What a chat platform must do.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -41,14 +42,14 @@ pub enum Reaction {
 pub struct DedupeKey {
     /// What is the same of both.
     pub key: String,
-    /// Whether an earlier attempt may have got through: worth looking for its message first.
-    pub again: bool,
+    /// Since when an earlier attempt may have got through: worth looking for its message first.
+    pub again: Option<DateTime<Utc>>,
 }
 
 impl DedupeKey {
     /// The key of a first attempt.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), again: false }
+        Self { key: key.into(), again: None }
     }
 }
 

@@ -34,21 +34,21 @@ pub(crate) const ASK: &str = "ask-";
 /// could not be uploaded is `None`, and its description is shown.
 pub fn content(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackMessageContent {
     let title = cut(&card.title, MAX_TITLE);
-    let mut blocks = body(card, pictures);
+    let mut blocks = Vec::new();
+    if !title.is_empty() {
+        blocks.push(rich(vec![section(vec![bold(&title)])]));
+    }
+    // Beside blocks, the text is for notifications alone.
     let content = SlackMessageContent::new().with_text(escaped(&title));
+    let body = body(card, pictures);
     match colour(card.tone) {
-        // The text is the first line of the message, and what a notification shows.
-        Some(_) if blocks.is_empty() => content,
-        Some(colour) => {
+        Some(colour) if !body.is_empty() => {
             let attachment =
-                SlackMessageAttachment::new().with_color(colour.to_owned()).with_blocks(blocks);
-            content.with_attachments(vec![attachment])
+                SlackMessageAttachment::new().with_color(colour.to_owned()).with_blocks(body);
+            content.with_blocks(blocks).with_attachments(vec![attachment])
         }
-        // With blocks, the text is for notifications alone.
-        None => {
-            if !title.is_empty() {
-                blocks.insert(0, rich(vec![section(vec![bold(&title)])]));
-            }
+        _ => {
+            blocks.extend(body);
             content.with_blocks(blocks)
         }
     }

@@ -14,12 +14,13 @@ pub struct Finding {
 }
 
 impl Slack {
-    /// Looks at the tokens, the scopes, and whether the bot is in these channels.
-    pub async fn examine(&self, channels: &[String]) -> Vec<Finding> {
+    /// Looks at the tokens, and whether the bot is in these channels, of a workspace each.
+    pub async fn examine(&self, channels: &[(String, String)]) -> Vec<Finding> {
         let tokens = self.state().tokens.clone();
-        let mut findings = vec![finding("bot token", self.web.identity(&tokens.bot).await, |it| {
-            let name = it.team.as_deref().unwrap_or("a workspace");
-            format!("{name} ({}), as {}", it.team_id, it.user_id)
+        let me = self.identity().await;
+        let team = me.as_ref().ok().map(|me| me.team.clone());
+        let mut findings = vec![finding("bot token", me, |me| {
+            format!("it belongs to the workspace {}, where the bot is {}", me.team, me.user)
         })];
         match &tokens.app {
             Some(app) => {
@@ -35,7 +36,16 @@ impl Slack {
                 ),
             }),
         }
-        for channel in channels {
+        for (workspace, channel) in channels {
+            if team.as_ref().is_some_and(|team| team != workspace) {
+                findings.push(Finding {
+                    what: format!("channel {channel}"),
+                    result: Err(format!(
+                        "`alerts.channels` says that it is in {workspace}, where this bot is not"
+                    )),
+                });
+                continue;
+            }
             let member = self.web.is_member(&tokens.bot, channel).await;
             let result = match member {
                 Ok(true) => Ok("the bot is in it".to_owned()),

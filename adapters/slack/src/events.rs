@@ -29,6 +29,8 @@ pub enum Ignored {
     Bot,
     /// The speaker is of another workspace.
     ForeignWorkspace,
+    /// People talk to each other.
+    NotForTheBot,
     /// There are no words in it: somebody joined, a message was deleted, a link was unfolded.
     NoWords,
     /// It is of a kind that the bot does not hear.
@@ -296,7 +298,12 @@ fn said(
         Some(edit) => format!("edited:{}:{ts}:{}", place.channel, edit.ts.0),
         None => format!("message:{}:{ts}", place.channel),
     };
-    let is_addressed = place.is_direct || text.contains(&format!("<@{}", me.user));
+    let mentions = |end| text.contains(&format!("<@{}{end}", me.user));
+    let is_addressed = place.is_direct || mentions('>') || mentions('|');
+    // What people say to each other is none of the bot's business, but for threads that it may be in.
+    if !is_addressed && thread.is_none() {
+        return Err(Ignored::NotForTheBot);
+    }
     let text = words(text, me);
     if text.is_empty() && !is_addressed {
         return Err(Ignored::NoWords);

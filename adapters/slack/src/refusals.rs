@@ -59,6 +59,13 @@ fn refused(method: &str, code: &str) -> ChatError {
         | "request_timeout"
         | "team_added_to_org"
         | "accesslimited" => unreachable(format!("{method}: {code}")),
+        "invalid_auth" | "not_authed" | "token_revoked" | "account_inactive"
+            if method == "apps.connections.open" =>
+        {
+            barred(format!(
+                "{code}: replace `slack.app_token` (\"Basic Information\", \"App-Level Tokens\")"
+            ))
+        }
         "invalid_auth"
         | "not_authed"
         | "token_revoked"

@@ -24,7 +24,7 @@ use crate::{
     events::{HOME, Myself},
     refusals::refused_because,
     socket,
-    web::{To, Web},
+    web::{Seen, To, Web},
 };
 
 /// How often it is asked whether the token still holds.
@@ -152,7 +152,7 @@ impl Slack {
         }
     }
 
-    async fn identity(&self) -> Result<Myself, ChatError> {
+    pub(crate) async fn identity(&self) -> Result<Myself, ChatError> {
         let identity = self.web.identity(&self.bot_token()).await?;
         match &self.team {
             Some(team) if *team != identity.team_id => Err(refused_because(format!(
@@ -167,8 +167,12 @@ impl Slack {
     async fn until_shut_out(&self) -> ChatError {
         loop {
             sleep(CHECK_EVERY).await;
+            // With Socket Mode it is the sockets that say how it is.
+            let by_requests = self.state().inbox.is_some();
             match self.web.identity(&self.bot_token()).await {
                 Err(error @ ChatError::Barred { .. }) => return error,
+                Err(error) if by_requests => self.is(Condition::Lost(error.to_string())),
+                Ok(_) if by_requests => self.is(Condition::Connected),
                 Err(error) => {
                     tracing::warn!(%error, "cannot ask whether Slack's token still holds");
                 }
@@ -271,8 +275,8 @@ impl Slack {
     }
 
     async fn show_home(&self, user: &str, card: &Card) -> Result<(), ChatError> {
-        let pictures = self.pictures(card).await;
-        self.web.publish_home(&self.bot_token(), user, home(card, &pictures)).await
+        let view = home(&without_files(card), &[]);
+        self.web.publish_home(&self.bot_token(), user, view).await
     }
 
     /// Posts where the bot is a member, or where a slash command was said.
@@ -280,13 +284,16 @@ impl Slack {
         let posted = self.show(Way::Post { to, key }, card).await;
         match (posted, self.response_address(to.channel)) {
             (Err(ChatError::Barred { .. }), Some(address)) if to.thread.is_none() => {
-                // Pictures are of files that only members see.
-                let none = vec![None; card.blocks.len()];
-                self.web.respond(&address, &content(card, &none)).await?;
+                self.respond(&address, Seen::ByAll, card).await?;
                 Ok(String::new())
             }
             (posted, _) => posted,
         }
+    }
+
+    /// Answers a slash command at its own address. Files are for members of the channel.
+    async fn respond(&self, address: &Url, seen: Seen, card: &Card) -> Result<(), ChatError> {
+        self.web.respond(address, seen, &content(&without_files(card), &[])).await
     }
 
     async fn share_files(&self, card: &Card, to: To<'_>) {
@@ -307,8 +314,13 @@ impl Slack {
 
     /// The message that an earlier attempt left. A workspace that does not let the bot read what was said
     /// may see a message twice, and never none.
-    async fn posted_before(&self, to: To<'_>, key: &str) -> Result<Option<String>, ChatError> {
-        match self.web.find_message(&self.bot_token(), to, key).await {
+    async fn posted_before(
+        &self,
+        to: To<'_>,
+        since: DateTime<Utc>,
+        key: &str,
+    ) -> Result<Option<String>, ChatError> {
+        match self.web.find_message(&self.bot_token(), to, since, key).await {
             Err(error @ (ChatError::Barred { .. } | ChatError::Refused { .. })) => {
                 tracing::warn!(%error, "cannot look for a message that may have been posted before");
                 Ok(None)
@@ -316,6 +328,14 @@ impl Slack {
             found => found,
         }
     }
+}
+
+/// The card where there is no place for pictures and files.
+fn without_files(card: &Card) -> Card {
+    let nothing = Capabilities { buttons: true, max_text: MAX_TEXT, ..Capabilities::default() };
+    let mut card = card.clone();
+    card.blocks.retain(|block| !matches!(block, Block::File(_)));
+    card.fit(&nothing)
 }
 
 /// How a card is shown.
@@ -400,8 +420,8 @@ impl ChatAdapter for Slack {
             return self.show_home(user, card).await.map(|()| named(String::new()));
         }
         let place = place(to);
-        if key.again
-            && let Some(message) = self.posted_before(place, &key.key).await?
+        if let Some(since) = key.again
+            && let Some(message) = self.posted_before(place, since, &key.key).await?
         {
             return Ok(named(message));
         }
@@ -443,10 +463,23 @@ impl ChatAdapter for Slack {
             return self.show_home(user, card).await;
         }
         let place = place(conversation);
-        // Where nobody else is, there is nothing to hide, and what is posted stays.
-        if place.channel.starts_with('D') {
-            return self.post(conversation, card, key).await.map(drop);
+        // Alone with the bot there is nothing to hide, and what is posted stays.
+        let way = if place.channel.starts_with('D') {
+            if let Some(since) = key.again
+                && self.posted_before(place, since, &key.key).await?.is_some()
+            {
+                return Ok(());
+            }
+            Way::Post { to: place, key: &key.key }
+        } else {
+            Way::Whisper { to: place, user: &to.user }
+        };
+        match (self.show(way, card).await, self.response_address(place.channel)) {
+            // Where the bot is no member, two others may be.
+            (Err(ChatError::Barred { .. }), Some(address)) => {
+                self.respond(&address, Seen::ByOne, card).await
+            }
+            (told, _) => told.map(drop),
         }
-        self.show(Way::Whisper { to: place, user: &to.user }, card).await.map(drop)
     }
 }

@@ -34,6 +34,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// A connection on which nothing came for so long, not even an answer to a ping, is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// How long after too many connections were counted they are counted again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Envelopes in hand on one connection; more wait with Slack.
 const IN_HAND: usize = 256;
@@ -79,17 +81,32 @@ pub(crate) async fn listen(
     let ears = Ears { slack, app, me, inbox, shutdown, news };
     let mut connections = FuturesUnordered::new();
     let (mut open, mut failures, mut next) = (0_u64, 0_u32, Some(Instant::now()));
+    // Only a new connection says how many there are: while there are too many, one is opened now and then,
+    // and the others leave.
+    let (mut generation, mut outdated, mut look_again) = (CancellationToken::new(), None, None);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             () = at(next) => {
                 next = None;
-                connections.push(ears.connection());
+                connections.push(ears.connection(generation.clone()));
+            }
+            () = at(look_again) => {
+                look_again = None;
+                outdated = Some(std::mem::take(&mut generation));
+                next = next.or(Some(Instant::now()));
             }
             Some(news) = heard.recv() => match news {
                 News::Open(counted) => {
                     (open, failures) = (open + 1, 0);
-                    slack.is(condition(counted, open));
+                    let condition = condition(counted, open);
+                    let is_well = condition == Condition::Connected;
+                    look_again = (!is_well).then(|| Instant::now() + LOOK_AGAIN_AFTER);
+                    slack.is(condition);
+                    if let Some(outdated) = outdated.take() {
+                        let outdated: CancellationToken = outdated;
+                        outdated.cancel();
+                    }
                 }
                 News::Leaving => next = next.or(Some(Instant::now())),
             },
@@ -147,10 +164,11 @@ fn pause(failures: u32) -> Duration {
 }
 
 impl Ears<'_> {
-    async fn connection(&self) -> Ended {
+    /// One connection, until it ends or is told to leave.
+    async fn connection(&self, leave: CancellationToken) -> Ended {
         let mut ended = Ended { was_open: false, was_leaving: false, result: Ok(()) };
         ended.result = match self.connect().await {
-            Ok(wire) => self.hear(wire, &mut ended).await,
+            Ok(wire) => self.hear(wire, &leave, &mut ended).await,
             Err(error) => Err(error),
         };
         ended
@@ -169,7 +187,12 @@ impl Ears<'_> {
     }
 
     /// Hears and acknowledges until one side closes.
-    async fn hear(&self, wire: Wire, ended: &mut Ended) -> Result<(), ChatError> {
+    async fn hear(
+        &self,
+        wire: Wire,
+        leave: &CancellationToken,
+        ended: &mut Ended,
+    ) -> Result<(), ChatError> {
         let (mut sink, mut stream) = wire.split();
         let mut in_hand = FuturesUnordered::new();
         let mut ping = interval(PING_EVERY);
@@ -215,6 +238,7 @@ impl Ears<'_> {
                     sink.send(Message::Ping(Bytes::new())).await.map_err(lost)?;
                 }
                 () = at(leaves_at) => (leaves_at, stops) = (None, true),
+                () = leave.cancelled(), if !stops => (ended.was_leaving, stops) = (true, true),
                 () = self.shutdown.cancelled(), if !stops => stops = true,
             }
         }

@@ -3,6 +3,7 @@
 use std::{future::Future, io, time::Duration};
 
 use chat::{ChatError, Image};
+use chrono::{DateTime, TimeDelta, Utc};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +21,9 @@ use crate::{
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Messages looked through for one that was posted before.
-const LOOK_BACK: usize = 200;
+const LOOK_AT: usize = 500;
+/// How far Slack's clock may be from ours.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 /// Characters of a person's name.
 const MAX_NAME: usize = 80;
 /// The name of the metadata that carries the key of a message.
@@ -40,7 +43,6 @@ pub(crate) struct Web {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) team_id: String,
-    pub(crate) team: Option<String>,
     pub(crate) user_id: String,
 }
 
@@ -49,6 +51,15 @@ pub(crate) struct Identity {
 pub(crate) struct To<'a> {
     pub(crate) channel: &'a str,
     pub(crate) thread: Option<&'a str>,
+}
+
+/// Who sees the answer to a slash command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Everybody in the channel.
+    ByAll,
+    /// Who said it.
+    ByOne,
 }
 
 /// An answer of which nothing is used.
@@ -109,11 +120,12 @@ impl Web {
         Ok(posted.ts)
     }
 
-    /// The message that carries this key, among the latest of its channel or thread.
+    /// The message that carries this key, among those of its channel or thread since then.
     pub(crate) async fn find_message(
         &self,
         token: &SecretString,
         to: To<'_>,
+        since: DateTime<Utc>,
         key: &str,
     ) -> Result<Option<String>, ChatError> {
         #[derive(Deserialize)]
@@ -126,10 +138,11 @@ impl Web {
             #[serde(default)]
             metadata: Value,
         }
-        let limit = LOOK_BACK.to_string();
+        let (limit, oldest) = (LOOK_AT.to_string(), (since - CLOCKS_APART).timestamp().to_string());
         let mut parameters = vec![
             ("channel", Some(to.channel)),
             ("limit", Some(&*limit)),
+            ("oldest", Some(&*oldest)),
             ("include_all_metadata", Some("true")),
         ];
         let method = match to.thread {
@@ -179,11 +192,11 @@ impl Web {
         Ok(())
     }
 
-    /// Answers a slash command at its own address, where all of the channel see it. The token is that
-    /// address.
+    /// Answers a slash command at its own address, which is the permission to do so.
     pub(crate) async fn respond(
         &self,
         address: &Url,
+        seen: Seen,
         content: &SlackMessageContent,
     ) -> Result<(), ChatError> {
         #[derive(Serialize)]
@@ -192,7 +205,11 @@ impl Web {
             #[serde(flatten)]
             content: &'a SlackMessageContent,
         }
-        let response = Response { response_type: "in_channel", content };
+        let response_type = match seen {
+            Seen::ByAll => "in_channel",
+            Seen::ByOne => "ephemeral",
+        };
+        let response = Response { response_type, content };
         let token = SlackApiToken::new(SlackApiTokenValue(String::new()));
         let session = self.client.open_session(&token);
         let call = session.http_session_api.http_post_uri(address.clone(), &response, None);

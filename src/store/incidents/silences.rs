@@ -42,11 +42,13 @@ impl Store {
 
     /// The silences in force at this moment, oldest first.
     pub async fn silences(&self, now: DateTime<Utc>) -> Result<Vec<Silence>> {
-        let rows = sqlx::query("SELECT body FROM silences WHERE ends_at > $1 ORDER BY id")
-            .bind(millis(now))
-            .fetch_all(&self.inner.pool)
-            .await?;
-        rows.iter().map(|row| from_json("a silence", &row.try_get::<String, _>("body")?)).collect()
+        let mut connection = self.inner.pool.acquire().await?;
+        in_force(&mut connection, now).await
+    }
+
+    /// The same in the caller's transaction: what was set a moment ago counts.
+    pub async fn silences_in(&self, tx: &mut WriteTx, now: DateTime<Utc>) -> Result<Vec<Silence>> {
+        in_force(tx, now).await
     }
 
     /// The silences that are over and of which nobody was told that they are, oldest first.
@@ -68,6 +70,14 @@ impl Store {
             .await?;
         Ok(taken)
     }
+}
+
+async fn in_force(connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Vec<Silence>> {
+    let rows = sqlx::query("SELECT body FROM silences WHERE ends_at > $1 ORDER BY id")
+        .bind(millis(now))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| from_json("a silence", &row.try_get::<String, _>("body")?)).collect()
 }
 
 async fn ended(connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Vec<Ended>> {

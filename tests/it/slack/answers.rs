@@ -57,7 +57,9 @@ fn what_somebody_may_not_do_is_said_to_them_alone() {
     let serving = connected(&workspace, "");
     workspace.says("U2", "C1", "<@UBOT> grant admin <@U2>");
     let state = workspace.wait("ephemerals=1");
-    assert!(shown(&state["ephemerals"][0]).contains("Admin"), "{state:#}");
+    let told = &state["ephemerals"][0];
+    assert!(shown(told).contains("Admin"), "{state:#}");
+    assert!(told["thread_ts"].is_null(), "a thread that is only begun shows nothing: {told:#}");
     assert!(workspace.said("C1").is_empty());
     // A stranger gets a code to show to an Admin, and nobody else sees it.
     workspace.says("U3", "C1", "<@UBOT> status");
@@ -66,6 +68,38 @@ fn what_somebody_may_not_do_is_said_to_them_alone() {
     // Alone with the bot there is nobody to hide it from.
     workspace.says("U3", "D1", "status");
     workspace.wait("messages=1&channel=D1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_code_is_not_shown_to_whom_a_stranger_talks_to() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    // Two people alone, without the bot.
+    workspace.tell("set", &json!({"member": {"D7": false}}));
+    let said = json!({"channel": "D7", "user": "U3", "command": "/ops", "text": "link"});
+    workspace.tell("command", &said);
+    let state = workspace.wait("ephemerals=1");
+    assert!(shown(&state["ephemerals"][0]).contains("code"), "{state:#}");
+    assert_eq!(state["messages"]["D7"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    workspace.says("U1", "C1", "what's the current cpu?");
+    let among_people = workspace.says("U1", "C1", "lunch?");
+    let in_thread = |thread: &str, text: &str| json!({"channel": "C1", "user": "U1", "thread_ts": thread, "text": text});
+    workspace.tell("message", &in_thread(&among_people, "what's the current cpu?"));
+    let with_the_bot = workspace.says("U1", "C1", "<@UBOT> what's the current cpu?");
+    workspace.wait("messages=1&channel=C1");
+    workspace.tell("message", &in_thread(&with_the_bot, "what's the current memory?"));
+    workspace.wait("messages=2&channel=C1");
+    let said = workspace.said("C1");
+    assert_eq!(said.len(), 2);
+    assert!(said.iter().all(|it| it["thread_ts"] == json!(with_the_bot)), "{said:#?}");
     assert_eq!(serving.stop(), 0);
 }
 

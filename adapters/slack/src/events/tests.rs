@@ -86,7 +86,9 @@ fn the_bot_other_bots_and_other_workspaces_are_not_heard() {
         (json!({"team": "T2"}), Ignored::ForeignWorkspace),
         (json!({"subtype": "channel_join"}), Ignored::NoWords),
         (json!({"subtype": "message_deleted", "deleted_ts": "1.0"}), Ignored::NoWords),
-        (json!({"text": " "}), Ignored::NoWords),
+        (json!({"text": "lunch?"}), Ignored::NotForTheBot),
+        (json!({"text": "ask <@UBOT2>"}), Ignored::NotForTheBot),
+        (json!({"text": " ", "thread_ts": "1.0"}), Ignored::NoWords),
         (json!({"type": "reaction_added"}), Ignored::OtherKind),
         (json!({"ts": "yesterday"}), Ignored::OtherKind),
     ] {
