@@ -7,7 +7,7 @@ use std::{
 
 use chat::{Conversation, Inbound, MessageRef, Origin, Reaction};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
@@ -32,6 +32,8 @@ use crate::{
 const AT_ONCE: usize = 16;
 /// Events in hand: recorded, and answered or waiting for that. More are not taken from the adapters.
 const IN_HAND: usize = 1000;
+/// Events recorded in one commit.
+const TOGETHER: usize = 64;
 /// How often claims are renewed and unanswered events looked for: well within the claims' lease.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Events taken up at one look.
@@ -97,33 +99,45 @@ impl Receiver {
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
-    pub async fn run(self, mut inbox: mpsc::Receiver<chat::Delivery>) {
+    pub async fn run(self, inbox: mpsc::Receiver<chat::Delivery>) {
         let in_hand = TaskTracker::new();
-        let room = Arc::new(Semaphore::new(IN_HAND));
-        let next = async |inbox: &mut mpsc::Receiver<chat::Delivery>| {
-            // The semaphore is never closed.
-            let place = Arc::clone(&room).acquire_owned().await.ok()?;
-            Some((inbox.recv().await?, place))
-        };
         let mut look = tokio::time::interval_at(Instant::now() + self.look_every, self.look_every);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         // What an earlier run left is answered also when nobody is there to talk.
         self.take_up(&in_hand).await;
+        let mut listening = tokio::spawn(self.clone().listen(inbox, in_hand.clone()));
         loop {
             tokio::select! {
                 _ = look.tick() => self.take_up(&in_hand).await,
-                delivery = next(&mut inbox) => {
-                    let Some((delivery, place)) = delivery else { break };
-                    let receiver = self.clone();
-                    in_hand.spawn(async move {
-                        receiver.receive(delivery).await;
-                        drop(place);
-                    });
+                ended = &mut listening => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "hearing ended early");
+                    }
+                    break;
                 }
             }
         }
         in_hand.close();
         in_hand.wait().await;
+    }
+
+    /// Records what is delivered until every adapter is gone. What comes while a commit is under way shares
+    /// the next one.
+    async fn listen(self, mut inbox: mpsc::Receiver<chat::Delivery>, in_hand: TaskTracker) {
+        let room = Arc::new(Semaphore::new(IN_HAND));
+        // The semaphore is never closed.
+        while let Ok(place) = Arc::clone(&room).acquire_owned().await
+            && let Some(first) = inbox.recv().await
+        {
+            let mut arrived = vec![(first, place)];
+            while arrived.len() < TOGETHER
+                && let Ok(place) = Arc::clone(&room).try_acquire_owned()
+                && let Ok(next) = inbox.try_recv()
+            {
+                arrived.push((next, place));
+            }
+            self.receive(arrived, &in_hand).await;
+        }
     }
 
     /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered.
@@ -181,26 +195,50 @@ impl Receiver {
         begun.finished = self.finish(id, event, &reply, None).await;
     }
 
-    /// Records one event, lets the adapter acknowledge it, and answers it.
-    async fn receive(&self, delivery: chat::Delivery) {
+    /// Records events, lets the adapters acknowledge them, and has them answered.
+    async fn receive(
+        &self,
+        arrived: Vec<(chat::Delivery, OwnedSemaphorePermit)>,
+        in_hand: &TaskTracker,
+    ) {
         let app = self.bot.app();
-        let platform = delivery.inbound.from.platform.as_str();
-        let heard = |outcome| app.meters.inbound.with_label_values(&[platform, outcome]).inc();
-        match app.store.record(&delivery.inbound).await {
-            Ok(FirstSight::New(id)) => {
-                let event = delivery.recorded();
-                heard("new");
-                self.reply(&id, &event).await;
-            }
-            Ok(FirstSight::Duplicate) => {
-                delivery.recorded();
-                heard("duplicate");
-            }
-            // Dropped, so not acknowledged: the platform sends it again.
+        let events: Vec<_> = arrived.iter().map(|(delivery, _)| &delivery.inbound).collect();
+        let not_recorded = |error: StoreError| {
+            app.meters.store_failures.inc();
+            tracing::error!(%error, "an event was not recorded");
+        };
+        let recorded = match app.store.record_all(&events).await {
+            Ok(recorded) => recorded,
+            // Dropped, so not acknowledged: the platforms send them again.
             Err(error) => {
-                app.meters.store_failures.inc();
-                heard("not_recorded");
-                tracing::error!(%error, "an event was not recorded");
+                for event in events {
+                    let platform = event.from.platform.as_str();
+                    app.meters.inbound.with_label_values(&[platform, "not_recorded"]).inc();
+                }
+                return not_recorded(error);
+            }
+        };
+        for ((delivery, place), recorded) in arrived.into_iter().zip(recorded) {
+            let platform = delivery.inbound.from.platform.as_str();
+            let heard = |outcome| app.meters.inbound.with_label_values(&[platform, outcome]).inc();
+            match recorded {
+                Ok(FirstSight::New(id)) => {
+                    let event = delivery.recorded();
+                    heard("new");
+                    let receiver = self.clone();
+                    in_hand.spawn(async move {
+                        receiver.reply(&id, &event).await;
+                        drop(place);
+                    });
+                }
+                Ok(FirstSight::Duplicate) => {
+                    delivery.recorded();
+                    heard("duplicate");
+                }
+                Err(error) => {
+                    heard("not_recorded");
+                    not_recorded(error);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use chat::Inbound;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::{
-    Result, Served, Store, millis,
+    Result, Served, Store, StoreError, millis,
     served::columns,
     words::{bounded, from_json, key, to_json},
 };
@@ -124,6 +124,43 @@ impl Store {
             arrival.insert(self, &mut connection).await
         })?;
         Ok(if first { FirstSight::New(InboxId(arrival.id)) } else { FirstSight::Duplicate })
+    }
+
+    /// Records events that came at the same moment, in one commit. One that the database does not take
+    /// keeps away none of the others; an error means that it took none of them.
+    pub async fn record_all(&self, events: &[&Inbound]) -> Result<Vec<Result<FirstSight>>> {
+        match self.record_together(events).await {
+            Ok(recorded) => Ok(recorded.into_iter().map(Ok).collect()),
+            Err(StoreError::Database(_)) if events.len() > 1 => {
+                let mut recorded = Vec::with_capacity(events.len());
+                for event in events {
+                    recorded.push(self.record(event).await);
+                }
+                Ok(recorded)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn record_together(&self, events: &[&Inbound]) -> Result<Vec<FirstSight>> {
+        if let [event] = events {
+            return Ok(vec![self.record(event).await?]);
+        }
+        let arrivals: Vec<_> =
+            events.iter().map(|event| Arrival::new(self, event)).collect::<Result<_>>()?;
+        let first = safely!(self, async {
+            let mut tx = self.begin_write().await?;
+            let mut first = Vec::with_capacity(arrivals.len());
+            for arrival in &arrivals {
+                first.push(arrival.insert(self, &mut tx).await?);
+            }
+            tx.commit().await?;
+            Ok(first)
+        })?;
+        let sight = |(arrival, first): (Arrival, bool)| {
+            if first { FirstSight::New(InboxId(arrival.id)) } else { FirstSight::Duplicate }
+        };
+        Ok(arrivals.into_iter().zip(first).map(sight).collect())
     }
 
     /// Claims what was recorded and never finished, oldest first: at the start, and from time to

@@ -167,3 +167,19 @@ async fn an_event_is_taken_up_only_by_who_serves_its_platform_and_workspace() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_comes_at_the_same_moment_is_recorded_together_and_each_of_it_once() {
+    for_each_database(async |store| {
+        let (one, two, three) = (said("Ev1", "cpu?"), said("Ev2", "disk?"), said("Ev3", "load?"));
+        let is_new = async |events: &[&chat::Inbound]| -> Vec<bool> {
+            let recorded = store.record_all(events).await.unwrap().into_iter();
+            recorded.map(|sight| matches!(sight, Ok(FirstSight::New(_)))).collect()
+        };
+        assert_eq!(is_new(&[&one, &two, &one]).await, [true, true, false]);
+        assert_eq!(is_new(&[&two, &three]).await, [false, true]);
+        assert_eq!(is_new(&[&three]).await, [false]);
+        assert!(is_new(&[]).await.is_empty());
+    })
+    .await;
+}
