@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn f20_a_thread_that_runs_away_is_left_alone_for_a_while() {
+        use Allowed::{No, TheLast, Yes};
         let (mut budget, thread) = (Budget::of(3), place(Some("1")));
         let (ana, ben) = (who("UANA"), who("UBEN"));
         let taken: Vec<_> = (0..5).map(|second| budget.take(&thread, &ana, at(second))).collect();
-        use Allowed::{No, TheLast, Yes};
         assert_eq!(taken, [Yes, Yes, TheLast, No, No]);
         assert_eq!(budget.take(&place(Some("2")), &ana, at(5)), Yes, "elsewhere it goes on");
         assert_eq!(budget.take(&thread, &ben, at(5)), Yes, "and for others");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
 use serde_json::{Value, json};
+use smartcloudops::clock::Clock;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{adapter, channel, connected, grant};
@@ -152,7 +153,7 @@ async fn f06_a_message_whose_answer_was_lost_is_not_posted_again() {
         let card = Card::titled(kind);
         let first = slack.post(&place, &card, &DedupeKey::new(kind)).await;
         assert!(matches!(first, Err(ChatError::Unreachable { .. })), "{kind}: {first:?}");
-        let again = DedupeKey { key: kind.to_owned(), again: Some(chrono::Utc::now()) };
+        let again = DedupeKey { key: kind.to_owned(), again: Some(Clock::system().now()) };
         let second = slack.post(&place, &card, &again).await.unwrap();
         let said = workspace.said("C1");
         assert_eq!(said.len(), number + 1, "{kind}: {said:#?}");

@@ -97,9 +97,9 @@ impl<'a> Team<'a> {
             let state = self.workspace.state();
             let told = state["ephemerals"].as_array().unwrap().iter();
             // Whoever is told when the bot dies may be told again.
-            let told =
+            let mut told =
                 told.filter(|it| it["user"] == user && !it.to_string().contains("grant viewer"));
-            if let Some(told) = told.last() {
+            if let Some(told) = told.next_back() {
                 return told.to_string();
             }
             assert!(patience.elapsed() < Duration::from_secs(30), "{:#}", state["ephemerals"]);
