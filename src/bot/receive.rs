@@ -244,8 +244,6 @@ impl Receiver {
     }
 
     async fn reply(&self, id: &InboxId, event: &Inbound) {
-        // The semaphore is never closed.
-        let _slot = self.answering.acquire().await;
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
         let allowed = self.allowed(event);
         if allowed == Allowed::No {
@@ -261,7 +259,10 @@ impl Receiver {
             begun.finished = self.ignore(id, event, OVERHEARD).await;
             return;
         }
+        // From here on, so that people are told also while others are answered before them.
         let receipt = Receipt::of(&self.outbox, event, self.pace);
+        // The semaphore is never closed.
+        let _slot = self.answering.acquire().await;
         let mut reply = self.bot.answer(event, false).await;
         if allowed == Allowed::TheLast {
             tracing::error!(event.from = %event.from, "a thread ran away: no more answers there for now");

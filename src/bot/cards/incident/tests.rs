@@ -161,12 +161,15 @@ fn every_button_is_a_command_that_is_understood() {
     let mut names = Vec::new();
     for state in [IncidentState::Open, IncidentState::Acknowledged, IncidentState::Resolved] {
         (shown.state, shown.asked) = (state, true);
-        for button in incident(&shown, &around()).buttons {
+        let card = incident(&shown, &around());
+        let pressable = card.buttons.into_iter().map(|button| button.command);
+        let chosen = card.menus.into_iter().flat_map(|menu| menu.choices);
+        for command in pressable.chain(chosen.map(|choice| choice.command)) {
             let now = at(200).with_timezone(&chrono_tz::UTC);
-            let read = interpret(&pressed(&button.command), &fleet, now);
-            assert!(button.command.len() <= MAX_COMMAND_BYTES);
-            assert!(!matches!(read.intent, Intent::Unknown {}), "{}", button.command);
-            assert_eq!((read.usage, read.unknown_hosts.len()), (None, 0), "{}", button.command);
+            let read = interpret(&pressed(&command), &fleet, now);
+            assert!(command.len() <= MAX_COMMAND_BYTES);
+            assert!(!matches!(read.intent, Intent::Unknown {}), "{command}");
+            assert_eq!((read.usage, read.unknown_hosts.len()), (None, 0), "{command}");
             names.push(read.intent.name());
         }
     }
