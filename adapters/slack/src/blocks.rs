@@ -2,7 +2,7 @@
 //!
 //! Limits are those of <https://docs.slack.dev/reference/block-kit>.
 
-use chat::{Block, Button, ButtonStyle, Card, Menu, Style, Tone, escape_invisible};
+use chat::{Block, Button, ButtonStyle, Capabilities, Card, Menu, Style, Tone, escape_invisible};
 use slack_morphism::prelude::*;
 
 use crate::{
@@ -59,6 +59,18 @@ pub(crate) fn home(card: &Card, pictures: &[Option<SlackFileId>]) -> SlackHomeVi
     let mut blocks = body(card, pictures);
     blocks.insert(0, rich(vec![section(vec![bold(&cut(&card.title, MAX_TITLE))])]));
     SlackHomeView::new(blocks)
+}
+
+/// The card where there is no place for pictures and files.
+pub(crate) fn without_files(card: &Card) -> Card {
+    let nothing = Capabilities { buttons: true, max_text: MAX_TEXT, ..Capabilities::default() };
+    let mut card = card.clone();
+    if let Some(cut) = card.blocks.iter().position(|block| matches!(block, Block::File(_))) {
+        // What follows a file says that the rest is in it.
+        card.blocks.truncate(cut);
+        card = card.note("… (cut here, ask for less to see all of it)");
+    }
+    card.fit(&nothing)
 }
 
 /// A window that asks for the last words of a command.
@@ -333,5 +345,14 @@ mod tests {
         assert_eq!(pressable, 60, "what is to be said matters less than what can be done");
         let note = blocks.iter().find(|block| block["type"] == "context").unwrap();
         assert!(note["elements"][0]["text"].as_str().unwrap().chars().count() <= 2_000);
+    }
+
+    #[test]
+    fn where_there_are_no_files_a_long_answer_says_that_it_was_cut() {
+        let can = Capabilities { files: true, max_text: 500, ..Capabilities::default() };
+        let long = Card::titled("log").with(Block::Code("x\n".repeat(1_000))).fit(&can);
+        let card = without_files(&long);
+        let [Block::Code(_), Block::Note(note)] = &card.blocks[..] else { panic!("{card:?}") };
+        assert!(note.contains("ask for less"), "{note}");
     }
 }

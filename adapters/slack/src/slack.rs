@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    blocks::{MAX_TEXT, content, home},
+    blocks::{MAX_TEXT, content, home, without_files},
     events::{HOME, Myself},
     refusals::refused_because,
     socket,
@@ -328,14 +328,6 @@ impl Slack {
             found => found,
         }
     }
-}
-
-/// The card where there is no place for pictures and files.
-fn without_files(card: &Card) -> Card {
-    let nothing = Capabilities { buttons: true, max_text: MAX_TEXT, ..Capabilities::default() };
-    let mut card = card.clone();
-    card.blocks.retain(|block| !matches!(block, Block::File(_)));
-    card.fit(&nothing)
 }
 
 /// How a card is shown.
