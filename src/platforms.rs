@@ -27,14 +27,6 @@ pub struct Platforms {
     pub needs_http: bool,
 }
 
-/// What `doctor` found of one platform.
-pub struct Finding {
-    /// What was looked at.
-    pub part: String,
-    /// What is there, or what is wrong and how to mend it.
-    pub found: Result<String, String>,
-}
-
 impl Platforms {
     /// The platforms of this configuration, which was read from `file`. Connects to nothing yet.
     pub fn of(config: &Config, file: Option<&Path>, clock: &Clock) -> Result<Self, ConfigError> {
@@ -81,32 +73,36 @@ fn not_built(platform: &str, key: &str) -> ConfigError {
     ))
 }
 
-/// Looks at every configured platform as it is now.
+/// Looks at every configured platform as it is now: what was looked at, and what is there, or what is wrong and
+/// how to mend it.
 #[cfg_attr(
     not(feature = "slack"),
     expect(clippy::unused_async, reason = "there is nothing to ask")
 )]
-pub async fn examine(config: &Config, clock: &Clock) -> Vec<Finding> {
+pub async fn examine(config: &Config, clock: &Clock) -> Vec<(String, Result<String, String>)> {
     #[cfg(feature = "slack")]
     match config.slack.adapter(None, clock) {
         Ok(Some(slack)) => return examine_slack(config, &slack).await,
         Ok(None) => {}
         Err(error) => {
-            return vec![Finding { part: "slack".to_owned(), found: Err(error.to_string()) }];
+            return vec![("slack".to_owned(), Err(error.to_string()))];
         }
     }
     #[cfg(not(feature = "slack"))]
     if let Err(error) = Platforms::of(config, None, clock) {
-        return vec![Finding { part: "platforms".to_owned(), found: Err(error.to_string()) }];
+        return vec![("platforms".to_owned(), Err(error.to_string()))];
     }
     Vec::new()
 }
 
 #[cfg(feature = "slack")]
-async fn examine_slack(config: &Config, slack: &slack::Slack) -> Vec<Finding> {
+async fn examine_slack(
+    config: &Config,
+    slack: &slack::Slack,
+) -> Vec<(String, Result<String, String>)> {
     let channels = crate::incidents::channels(config).into_iter();
     let channels = channels.filter(|it| it.platform == chat::Platform::Slack);
     let channels: Vec<_> = channels.map(|it| (it.workspace, it.channel)).collect();
     let found = slack.examine(&channels).await.into_iter();
-    found.map(|it| Finding { part: format!("slack {}", it.what), found: it.result }).collect()
+    found.map(|it| (format!("slack {}", it.what), it.result)).collect()
 }

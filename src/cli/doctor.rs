@@ -65,7 +65,7 @@ async fn examine(file: Option<&Path>) -> Vec<Finding> {
         platforms::examine(&config, &clock)
             .await
             .into_iter()
-            .map(|it| Finding { part: it.part.into(), found: it.found }),
+            .map(|(part, found)| Finding { part: part.into(), found }),
     );
     findings.push(finding("logs", writable(&config)));
     findings.push(finding("disk", free_space(&config)));

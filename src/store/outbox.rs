@@ -20,7 +20,6 @@ const MAX_REASON: usize = 500;
 const ROOT: &str = "(SELECT root.message FROM outbox root WHERE root.dedupe_key = outbox.under)";
 /// How the keys of answers begin.
 pub(crate) const ANSWER: &str = "answer:";
-const ANSWERS_LAST: &str = "CASE WHEN substr(dedupe_key, 1, 7) = 'answer:' THEN 1 ELSE 0 END";
 /// A line waits for the message that it goes under.
 const ROOTED: &str = "(under IS NULL OR EXISTS (SELECT 1 FROM outbox root \
      WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL))";
@@ -136,11 +135,12 @@ impl Store {
         }
         let mut tx = self.begin_write().await?;
         let ours = conversations(served, "conversation", 4);
+        let is_answer = format!("substr(dedupe_key, 1, {}) = '{ANSWER}'", ANSWER.len());
         let mut claim = sqlx::query(AssertSqlSafe(format!(
             "UPDATE outbox SET due_at = $1, attempts = attempts + 1, reason = NULL \
              WHERE state = 'waiting' AND due_at <= $2 AND id IN (\
                SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $2 AND ({}) AND {ROOTED} \
-               ORDER BY {ANSWERS_LAST}, id LIMIT $3) \
+               ORDER BY CASE WHEN {is_answer} THEN 1 ELSE 0 END, id LIMIT $3) \
              RETURNING id, dedupe_key, only_for, conversation, card, pictures, attempts, created_at, \
              version, shown, news, message, {ROOT} AS root",
             ours.sql

@@ -6,6 +6,8 @@ use crate::{Capabilities, Style};
 
 /// The longest command a button may carry: the smallest limit among the platforms.
 pub const MAX_COMMAND_BYTES: usize = 100;
+/// Stands where a card was cut.
+pub const CUT: &str = "… (cut here, ask for less to see all of it)";
 
 /// How a card feels: renderers turn it into a colour or a sign, never into meaning of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,7 +251,6 @@ impl Card {
 
     /// Keeps the title and the first blocks, cutting where `max` characters are reached.
     fn shorten(&mut self, max: usize, files: bool) {
-        const CUT: &str = "… (cut here, ask for less to see all of it)";
         const IN_FILE: &str = "… (cut here, all of it is in the file)";
         // Kept only where something is cut.
         let whole = files.then(|| Self { buttons: vec![], menus: vec![], ..self.clone() });

@@ -25,7 +25,8 @@ pub use adapter::{
     Reaction,
 };
 pub use card::{
-    Block, Button, ButtonStyle, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table, Tone,
+    Block, Button, ButtonStyle, CUT, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table,
+    Tone,
 };
 pub use inbound::{
     Assurance, Conversation, Inbound, MessageRef, Origin, ParseUserRefError, Platform, UserRef,

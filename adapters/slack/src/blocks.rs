@@ -2,7 +2,9 @@
 //!
 //! Limits are those of <https://docs.slack.dev/reference/block-kit>.
 
-use chat::{Block, Button, ButtonStyle, Capabilities, Card, Menu, Style, Tone, escape_invisible};
+use chat::{
+    Block, Button, ButtonStyle, CUT, Capabilities, Card, Menu, Style, Tone, escape_invisible,
+};
 use slack_morphism::prelude::*;
 
 use crate::{
@@ -68,7 +70,7 @@ pub(crate) fn without_files(card: &Card) -> Card {
     if let Some(cut) = card.blocks.iter().position(|block| matches!(block, Block::File(_))) {
         // What follows a file says that the rest is in it.
         card.blocks.truncate(cut);
-        card = card.note("… (cut here, ask for less to see all of it)");
+        card = card.note(CUT);
     }
     card.fit(&nothing)
 }
@@ -99,7 +101,7 @@ fn body(card: &Card, pictures: &[Option<SlackFileId>]) -> Vec<SlackBlock> {
     let room = MAX_BLOCKS - 1 - actions.len();
     if blocks.len() > room {
         blocks.truncate(room - 1);
-        blocks.push(note("… (cut here, ask for less to see all of it)"));
+        blocks.push(note(CUT));
     }
     blocks.extend(actions);
     blocks

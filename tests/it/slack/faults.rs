@@ -9,6 +9,7 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::{adapter, channel, connected, grant};
 use crate::support::{
+    scripted::{Script, Scripted},
     serving::{Serving, get},
     slack::Workspace,
 };
@@ -126,7 +127,7 @@ async fn f05_slack_says_how_long_to_wait() {
 }
 
 #[test]
-fn f05_in_a_storm_of_refusals_no_answer_is_lost_and_their_order_is_kept() {
+fn f05_in_a_storm_of_refusals_no_answer_is_lost() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
     let fault = json!({"method": "chat.postMessage", "kind": "429", "times": 3, "retry_after": 1});
@@ -264,7 +265,7 @@ fn f22_people_of_another_workspace_are_not_answered() {
 }
 
 #[test]
-fn f23_a_revoked_token_pauses_slack_alone_and_nothing_is_lost() {
+fn f23_a_revoked_token_pauses_slack_and_nothing_is_lost() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
     workspace
@@ -275,7 +276,6 @@ fn f23_a_revoked_token_pauses_slack_alone_and_nothing_is_lost() {
     becomes_well(&serving, |slack| {
         slack["ok"] == false && slack["detail"].as_str().unwrap().contains("token_revoked")
     });
-    assert!(serving.bot.ask("whoami").status.success());
     workspace.tell("set", &json!({"revoked": false}));
     becomes_well(&serving, |slack| slack["ok"] == true);
     workspace.wait("messages=1&channel=D1");
@@ -283,16 +283,22 @@ fn f23_a_revoked_token_pauses_slack_alone_and_nothing_is_lost() {
     assert_eq!(serving.stop(), 0);
 }
 
-#[test]
-fn f24_what_people_said_comes_back_without_a_link_or_a_mention() {
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_what_a_machine_is_called_mentions_nobody_and_is_no_link() {
+    const EVIL: &str = "<!channel> <@U2> <https://evil.example/x|ok> @everyone *b*";
     let Some(workspace) = Workspace::new() else { return };
-    let serving = connected(&workspace, "");
-    workspace.says("U1", "D1", "status <!channel> <@U2> <https://evil.example/x> @everyone");
+    let machines = [("10.0.0.1:9100", EVIL, "prod"), ("10.0.0.2:9100", "db-1", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Number("42")).await;
+    let settings = format!("[metrics.prometheus]\nurl = \"{}\"\n", prometheus.url);
+    let serving = connected(&workspace, &settings);
+    workspace.says("U1", "D1", "top 2 hosts by cpu");
     let state = workspace.wait("messages=1&channel=D1");
     let answer = &workspace.said("D1")[0];
     let text = answer["text"].as_str().unwrap();
     assert!(!text.contains('<') && !text.contains('>'), "{text}");
     let blocks = answer.to_string();
+    // It is shown: it is not for want of it that nothing is live.
+    assert!(blocks.contains("evil.example"), "{blocks}");
     for live in ["\"mrkdwn\"", "\"type\":\"link\"", "\"type\":\"user\"", "\"type\":\"broadcast\""] {
         assert!(!blocks.contains(live), "{live} in {blocks}");
     }
