@@ -10,6 +10,7 @@ pub mod people;
 pub mod receipt;
 pub mod receive;
 mod scope;
+mod suggest;
 
 use std::{sync::Arc, time::Instant};
 

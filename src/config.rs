@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::Role,
     metrics::{Window, prometheus::PrometheusConfig},
-    platforms::SlackConfig,
+    platforms::{DiscordConfig, SlackConfig},
     watch::DetectionConfig,
 };
 
@@ -54,6 +54,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The local HTTP endpoint.
     pub http: HttpConfig,
+    /// Discord, where there is one.
+    pub discord: DiscordConfig,
     /// Slack, where there is one.
     pub slack: SlackConfig,
     /// How anomalies are found.
@@ -245,6 +247,7 @@ impl Config {
                 ));
             }
         }
+        self.discord.check().map_err(ConfigError::Invalid)?;
         self.slack.check().map_err(ConfigError::Invalid)?;
         if self.slack.hears_by_http() && !self.http.enabled {
             return invalid(
@@ -309,6 +312,12 @@ impl Config {
             return Some(self.detection.model.clone());
         }
         self.database_directory().or_else(data_directory).map(|folder| folder.join("fleet.model"))
+    }
+
+    /// A file that a chat platform keeps between two runs, where what was learned is kept too.
+    pub fn platform_file(&self, name: &str) -> Result<PathBuf, ConfigError> {
+        let folder = self.database_directory().or_else(data_directory);
+        folder.map(|folder| folder.join(name)).ok_or(ConfigError::NoDirectory("store.url"))
     }
 
     /// The folder of the log files, with the default filled in.

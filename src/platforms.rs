@@ -1,7 +1,8 @@
 //! The chat platforms that are configured: the only edge between the program and their crates.
 
 mod condition;
-mod config;
+mod discord;
+mod slack;
 
 use std::{path::Path, sync::Arc};
 
@@ -9,11 +10,13 @@ use axum::Router;
 use chat::ChatAdapter;
 
 pub use condition::look_after;
-pub use config::SlackConfig;
+pub use discord::DiscordConfig;
+pub use slack::SlackConfig;
 
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
+    incidents,
 };
 
 /// What is connected to people besides the terminal.
@@ -32,6 +35,7 @@ impl Platforms {
     pub fn of(config: &Config, file: Option<&Path>, clock: &Clock) -> Result<Self, ConfigError> {
         let mut platforms = Self::default();
         platforms.add_slack(config, file, clock)?;
+        platforms.add_discord(config, file, clock)?;
         Ok(platforms)
     }
 
@@ -42,7 +46,7 @@ impl Platforms {
         file: Option<&Path>,
         clock: &Clock,
     ) -> Result<(), ConfigError> {
-        if let Some(slack) = config.slack.adapter(file, clock)? {
+        if let Some(slack) = slack::slack(config, file, clock)? {
             let slack = Arc::new(slack);
             if config.slack.hears_by_http() {
                 self.needs_http = true;
@@ -63,9 +67,32 @@ impl Platforms {
     ) -> Result<(), ConfigError> {
         if config.slack.tokens().is_none() { Ok(()) } else { Err(not_built("slack", "bot_token")) }
     }
+
+    #[cfg(feature = "discord")]
+    fn add_discord(
+        &mut self,
+        config: &Config,
+        file: Option<&Path>,
+        clock: &Clock,
+    ) -> Result<(), ConfigError> {
+        let discord = discord::discord(config, file, clock)?;
+        self.adapters.extend(discord.map(|discord| Arc::new(discord) as Arc<dyn ChatAdapter>));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "discord"))]
+    #[expect(clippy::unused_self, reason = "the same as with the feature")]
+    fn add_discord(
+        &mut self,
+        config: &Config,
+        _: Option<&Path>,
+        _: &Clock,
+    ) -> Result<(), ConfigError> {
+        if config.discord.token().is_none() { Ok(()) } else { Err(not_built("discord", "token")) }
+    }
 }
 
-#[cfg(not(feature = "slack"))]
+#[cfg(not(all(feature = "discord", feature = "slack")))]
 fn not_built(platform: &str, key: &str) -> ConfigError {
     ConfigError::Invalid(format!(
         "`{platform}.{key}` is set, and this program was built without {platform}: build it with \
@@ -75,34 +102,44 @@ fn not_built(platform: &str, key: &str) -> ConfigError {
 
 /// Looks at every configured platform as it is now: what was looked at, and what is there, or what is wrong and
 /// how to mend it.
-#[cfg_attr(
-    not(feature = "slack"),
-    expect(clippy::unused_async, reason = "there is nothing to ask")
-)]
 pub async fn examine(config: &Config, clock: &Clock) -> Vec<(String, Result<String, String>)> {
-    #[cfg(feature = "slack")]
-    match config.slack.adapter(None, clock) {
-        Ok(Some(slack)) => return examine_slack(config, &slack).await,
-        Ok(None) => {}
-        Err(error) => {
-            return vec![("slack".to_owned(), Err(error.to_string()))];
-        }
+    let platforms = match Platforms::of(config, None, clock) {
+        Ok(platforms) => platforms,
+        Err(error) => return vec![("platforms".to_owned(), Err(error.to_string()))],
+    };
+    let mut found = Vec::new();
+    for adapter in platforms.adapters {
+        let platform = adapter.platform();
+        let channels = incidents::channels(config).into_iter();
+        let channels: Vec<_> = channels.filter(|it| it.platform == platform).collect();
+        let findings = adapter.examine(&channels).await.into_iter();
+        found.extend(findings.map(|it| (format!("{platform} {}", it.what), it.result)));
     }
-    #[cfg(not(feature = "slack"))]
-    if let Err(error) = Platforms::of(config, None, clock) {
-        return vec![("platforms".to_owned(), Err(error.to_string()))];
-    }
-    Vec::new()
+    found
 }
 
-#[cfg(feature = "slack")]
-async fn examine_slack(
-    config: &Config,
-    slack: &slack::Slack,
-) -> Vec<(String, Result<String, String>)> {
-    let channels = crate::incidents::channels(config).into_iter();
-    let channels = channels.filter(|it| it.platform == chat::Platform::Slack);
-    let channels: Vec<_> = channels.map(|it| (it.workspace, it.channel)).collect();
-    let found = slack.examine(&channels).await.into_iter();
-    found.map(|it| (format!("slack {}", it.what), it.result)).collect()
+/// Where a platform is asked. Tokens go there: only this machine may be asked in clear.
+fn address(key: &str, url: &str, example: &str) -> Result<url::Url, String> {
+    let wrong = || format!("`{key}` is `{url}`: write {example}");
+    let url: url::Url = url.parse().map_err(|_| wrong())?;
+    let is_here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    if url.scheme() == "https" || url.scheme() == "http" && is_here {
+        return Ok(url);
+    }
+    Err(wrong())
+}
+
+/// The configuration as it is now, so that a new token is taken without a restart.
+#[cfg(any(feature = "discord", feature = "slack"))]
+fn read_again(file: Option<&Path>) -> Option<Config> {
+    let read = Config::load(file);
+    read.inspect_err(|error| tracing::warn!(%error, "the configuration cannot be read again")).ok()
+}
+
+#[cfg(any(feature = "discord", feature = "slack"))]
+fn tls_failed(platform: &str, error: &dyn std::error::Error) -> ConfigError {
+    ConfigError::Invalid(format!(
+        "{platform} cannot be reached over TLS, because this machine's certificates cannot be read: {error}; \
+         install ca-certificates"
+    ))
 }

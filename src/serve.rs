@@ -203,7 +203,9 @@ impl Running {
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
         let health = Arc::new(Health::default());
         say_what_works(app, &adapters, &health);
+        let bot = Bot::new(app.clone());
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
+        let inbox = inbox.suggesting(Arc::new(bot.clone()));
         for adapter in remote {
             front.spawn(stay_connected(adapter, inbox.clone(), root.clone()));
         }
@@ -213,7 +215,7 @@ impl Running {
         }
         drop(inbox);
         front.close();
-        let receiver = Receiver::new(Bot::new(app.clone()), outbox.clone());
+        let receiver = Receiver::new(bot, outbox.clone());
         // The bot ends when the adapters have dropped their ends of the inbox. Without adapters it
         // waits for the signal.
         let bot = tokio::spawn({

@@ -51,7 +51,6 @@ pub use conversations::{Speaker, Turn};
 pub use error::{Result, StoreError};
 pub use inbox::{CLAIM_LEASE, FirstSight, InboxId, OVERHEARD, Recorded};
 pub use incidents::{Earlier, Ended, Wanted};
-pub(crate) use outbox::ANSWER;
 pub use outbox::{Delivery, DeliveryId, How, Reply};
 pub use people::{Change, Person, Subject};
 pub use samples::Sample;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{cards, outbox::Outbox, receive::answer_key};
+use super::{cards, outbox::Outbox};
 
 /// When it is shown what.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ async fn show(
             let card = cards::working(begun.elapsed());
             let shown = taken.progress.take();
             taken.progress =
-                outbox.progress(&event.conversation, shown, &card, &answer_key(&event)).await;
+                outbox.progress(&event.conversation, shown, &card, &event.answer_key()).await;
         }
         next = Instant::now().max(begun + pace.progress_every);
         if taken.progress.is_some() {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{Conversation, Inbound, MessageRef, Origin, Reaction};
+use chat::{Inbound, MessageRef, Origin, Reaction};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, MissedTickBehavior},
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     access::{Permission, RefusalKind},
     store::{
-        ANSWER, AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
+        AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
         Reply as StoredReply, Speaker, StoreError, Subject, Turn,
     },
 };
@@ -346,7 +346,7 @@ impl Bot {
             return Completion { outcome: OVERHEARD.to_owned(), ..Completion::default() };
         }
         let replies = if post {
-            let (key, card) = (answer_key(event), reply.card.clone());
+            let (key, card) = (event.answer_key(), reply.card.clone());
             vec![if is_private(event, reply) {
                 // Beside the question: a thread that is only begun shows nothing to one person alone.
                 let beside = event.message.conversation.clone();
@@ -426,10 +426,4 @@ fn is_private(event: &Inbound, reply: &Reply) -> bool {
                 || matches!(refusal.kind, RefusalKind::NotPermitted | RefusalKind::UnknownUser)
         }
     }
-}
-
-/// One event, one answer: as unique as the event is in the inbox.
-pub(super) fn answer_key(event: &Inbound) -> String {
-    let Conversation { platform, workspace, .. } = &event.conversation;
-    format!("{ANSWER}{platform}:{workspace}:{}", event.id)
 }

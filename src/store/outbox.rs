@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use chat::{Block, Card, Conversation, MessageRef, UserRef};
+use chat::{ANSWER, Block, Card, Conversation, MessageRef, UserRef};
 use chrono::{DateTime, Utc};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
@@ -18,8 +18,6 @@ const LEASE: Duration = Duration::from_mins(1);
 const MAX_REASON: usize = 500;
 /// The message that a line goes under.
 const ROOT: &str = "(SELECT root.message FROM outbox root WHERE root.dedupe_key = outbox.under)";
-/// How the keys of answers begin.
-pub(crate) const ANSWER: &str = "answer:";
 /// A line waits for the message that it goes under.
 const ROOTED: &str = "(under IS NULL OR EXISTS (SELECT 1 FROM outbox root \
      WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL))";

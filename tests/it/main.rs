@@ -18,6 +18,8 @@ mod cli;
 mod conversation;
 mod crash;
 mod detection;
+#[cfg(feature = "discord")]
+mod discord;
 mod golden;
 mod incidents;
 mod killed;

@@ -2,6 +2,10 @@
 
 pub mod bot;
 pub mod database;
+#[cfg(feature = "discord")]
+pub mod discord;
+#[cfg(any(feature = "discord", feature = "slack"))]
+pub mod double;
 pub mod everywhere;
 pub mod peers;
 pub mod proxy;

@@ -1,5 +1,7 @@
 //! What a chat platform must do.
 
+use std::{fmt, sync::Arc};
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
@@ -46,10 +48,18 @@ pub struct DedupeKey {
     pub again: Option<DateTime<Utc>>,
 }
 
+/// How the key of an answer begins.
+pub const ANSWER: &str = "answer:";
+
 impl DedupeKey {
     /// The key of a first attempt.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into(), again: None }
+    }
+
+    /// The id of the event that is answered with this key, as [`Inbound::answer_key`] made it.
+    pub fn answers(&self) -> Option<&str> {
+        self.key.strip_prefix(ANSWER)?.splitn(3, ':').nth(2)
     }
 }
 
@@ -113,9 +123,55 @@ pub enum ChatError {
     },
 }
 
+/// One thing that was looked at in a set-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// What it is, or what is wrong and the remedy.
+    pub result: Result<String, String>,
+}
+
+impl Finding {
+    /// It is as it should be.
+    pub fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), result: Ok(found.into()) }
+    }
+
+    /// Something is wrong with it.
+    pub fn bad(what: impl Into<String>, wrong: impl Into<String>) -> Self {
+        Self { what: what.into(), result: Err(wrong.into()) }
+    }
+}
+
+/// What a word names that somebody is typing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Something that is measured.
+    Metric,
+    /// A machine.
+    Host,
+}
+
+/// Knows how words go on.
+#[async_trait]
+pub trait Suggest: Send + Sync {
+    /// What somebody may be about to write, the likeliest first, at most so many.
+    async fn suggest(&self, from: &UserRef, topic: Topic, typed: &str, most: usize) -> Vec<String>;
+}
+
 /// Where an adapter puts what it heard.
-#[derive(Clone, Debug)]
-pub struct Inbox(mpsc::Sender<Delivery>);
+#[derive(Clone)]
+pub struct Inbox {
+    deliveries: mpsc::Sender<Delivery>,
+    suggests: Option<Arc<dyn Suggest>>,
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("deliveries", &self.deliveries).finish_non_exhaustive()
+    }
+}
 
 /// One event on its way from an adapter to the core.
 #[derive(Debug)]
@@ -134,13 +190,33 @@ impl Inbox {
     /// An inbox that holds at most `capacity` events which the core did not look at yet.
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<Delivery>) {
         let (sender, receiver) = mpsc::channel(capacity);
-        (Self(sender), receiver)
+        (Self { deliveries: sender, suggests: None }, receiver)
+    }
+
+    /// The same with somebody who knows how words go on.
+    #[must_use]
+    pub fn suggesting(self, suggests: Arc<dyn Suggest>) -> Self {
+        Self { suggests: Some(suggests), ..self }
+    }
+
+    /// What somebody may be about to write, the likeliest first, at most so many.
+    pub async fn suggest(
+        &self,
+        from: &UserRef,
+        topic: Topic,
+        typed: &str,
+        most: usize,
+    ) -> Vec<String> {
+        match &self.suggests {
+            Some(suggests) => suggests.suggest(from, topic, typed, most).await,
+            None => Vec::new(),
+        }
     }
 
     /// Hands an event over and returns once it is recorded durably: acknowledge it then, not before.
     pub async fn deliver(&self, inbound: Inbound) -> Result<(), NotRecorded> {
         let (recorded, receipt) = oneshot::channel();
-        self.0.send(Delivery { inbound, recorded }).await.map_err(|_| NotRecorded)?;
+        self.deliveries.send(Delivery { inbound, recorded }).await.map_err(|_| NotRecorded)?;
         receipt.await.map_err(|_| NotRecorded)
     }
 }
@@ -178,6 +254,11 @@ pub trait ChatAdapter: Send + Sync {
     /// How it is at this moment.
     fn condition(&self) -> Condition {
         Condition::Connected
+    }
+
+    /// Looks at its set-up as it is now, and whether it can speak in these conversations.
+    async fn examine(&self, _speaks_in: &[Conversation]) -> Vec<Finding> {
+        Vec::new()
     }
 
     /// Posts a card. Posting again with the same key must not show it twice where the platform

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::ANSWER;
+
 /// A place where people talk to the bot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,6 +169,14 @@ pub struct Inbound {
     pub assurance: Assurance,
     /// When it was said, by the platform's clock.
     pub at: DateTime<Utc>,
+}
+
+impl Inbound {
+    /// One event, one answer: the key of the answer is as unique as the event is.
+    pub fn answer_key(&self) -> String {
+        let Conversation { platform, workspace, .. } = &self.conversation;
+        format!("{ANSWER}{platform}:{workspace}:{}", self.id)
+    }
 }
 
 #[cfg(test)]

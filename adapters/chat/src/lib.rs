@@ -15,14 +15,15 @@
 mod adapter;
 mod card;
 mod inbound;
+mod pause;
 mod text;
 
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use adapter::{
-    Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Inbox, NotRecorded,
-    Reaction,
+    ANSWER, Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Finding, Inbox,
+    NotRecorded, Reaction, Suggest, Topic,
 };
 pub use card::{
     Block, Button, ButtonStyle, CUT, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table,
@@ -31,4 +32,5 @@ pub use card::{
 pub use inbound::{
     Assurance, Conversation, Inbound, MessageRef, Origin, ParseUserRefError, Platform, UserRef,
 };
-pub use text::{Style, escape_invisible, text};
+pub use pause::pause;
+pub use text::{Style, cut, escape_invisible, text};

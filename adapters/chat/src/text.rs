@@ -77,6 +77,14 @@ pub fn escape_invisible(text: &str) -> String {
     out
 }
 
+/// The first characters of a text; what is left out is shown as `…`.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// Control, zero-width, bidirectional-override, tag and other characters without a shape.
 fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -183,6 +191,12 @@ mod tests {
             text(&card, Style::Plain),
             "✔ CPU now\nhost        cpu\nweb-1       41.7 %\ndatabase-1  3 %\n… and 18 more"
         );
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(cut("héllo", 5), "héllo");
+        assert_eq!(cut("hélloo", 5), "héll…");
     }
 
     #[test]

@@ -3,14 +3,11 @@
 //! Limits are those of <https://docs.slack.dev/reference/block-kit>.
 
 use chat::{
-    Block, Button, ButtonStyle, CUT, Capabilities, Card, Menu, Style, Tone, escape_invisible,
+    Block, Button, ButtonStyle, CUT, Capabilities, Card, Menu, Style, Tone, cut, escape_invisible,
 };
 use slack_morphism::prelude::*;
 
-use crate::{
-    events::Question,
-    markup::{cut, escaped},
-};
+use crate::{events::Question, markup::escaped};
 
 /// The most characters of one card: all blocks of a message together may have some 13,000.
 pub const MAX_TEXT: usize = 9_000;

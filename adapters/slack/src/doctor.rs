@@ -1,21 +1,12 @@
 //! What can be wrong with a set-up, and what to do about it.
 
-use chat::ChatError;
+use chat::{ChatError, Conversation, Finding};
 
 use crate::slack::Slack;
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What.
-    pub what: String,
-    /// What it is, or what is wrong and the remedy.
-    pub result: Result<String, String>,
-}
-
 impl Slack {
-    /// Looks at the tokens, and whether the bot is in these channels, of a workspace each.
-    pub async fn examine(&self, channels: &[(String, String)]) -> Vec<Finding> {
+    /// Looks at the tokens, and whether the bot is in these channels.
+    pub(crate) async fn look(&self, channels: &[Conversation]) -> Vec<Finding> {
         let tokens = self.state().tokens.clone();
         let me = self.identity().await;
         let team = me.as_ref().ok().map(|me| me.team.clone());
@@ -28,33 +19,27 @@ impl Slack {
                     "Socket Mode can connect".to_owned()
                 }));
             }
-            None => findings.push(Finding {
-                what: "requests".to_owned(),
-                result: Ok(
-                    "signed requests to /slack/events, /slack/commands and /slack/interactions"
-                        .into(),
-                ),
-            }),
+            None => findings.push(Finding::good(
+                "requests",
+                "signed requests to /slack/events, /slack/commands and /slack/interactions",
+            )),
         }
-        for (workspace, channel) in channels {
-            if team.as_ref().is_some_and(|team| team != workspace) {
-                findings.push(Finding {
-                    what: format!("channel {channel}"),
-                    result: Err(format!(
-                        "`alerts.channels` says that it is in {workspace}, where this bot is not"
-                    )),
-                });
-                continue;
-            }
-            let member = self.web.is_member(&tokens.bot, channel).await;
-            let result = match member {
-                Ok(true) => Ok("the bot is in it".to_owned()),
-                Ok(false) => {
-                    Err("the bot is not in it: say `/invite` and its name there".to_owned())
+        for Conversation { workspace, channel, .. } in channels {
+            let what = format!("channel {channel}");
+            findings.push(if team.as_ref().is_some_and(|team| team != workspace) {
+                let wrong = format!(
+                    "`alerts.channels` says that it is in {workspace}, where this bot is not"
+                );
+                Finding::bad(what, wrong)
+            } else {
+                match self.web.is_member(&tokens.bot, channel).await {
+                    Ok(true) => Finding::good(what, "the bot is in it"),
+                    Ok(false) => {
+                        Finding::bad(what, "the bot is not in it: say `/invite` and its name there")
+                    }
+                    Err(error) => Finding::bad(what, error.to_string()),
                 }
-                Err(error) => Err(error.to_string()),
-            };
-            findings.push(Finding { what: format!("channel {channel}"), result });
+            });
         }
         findings
     }

@@ -32,5 +32,4 @@ mod socket;
 mod web;
 
 pub use blocks::{MAX_TEXT, content};
-pub use doctor::Finding;
 pub use slack::{Clock, Reload, Settings, Slack, Tokens};

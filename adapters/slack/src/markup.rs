@@ -59,14 +59,6 @@ fn entity(text: &str, me: &Myself) -> String {
     shown.unwrap_or(plain).to_owned()
 }
 
-/// The first characters of a text; what is left out is shown as `…`.
-pub(crate) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,11 +86,5 @@ mod tests {
         ] {
             assert_eq!(words(said, &me), read, "{said}");
         }
-    }
-
-    #[test]
-    fn what_is_cut_says_so() {
-        assert_eq!(cut("héllo", 5), "héllo");
-        assert_eq!(cut("hélloo", 5), "héll…");
     }
 }

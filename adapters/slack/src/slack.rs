@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use chat::{
     Block, Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, File,
-    Image, Inbox, MessageRef, Platform, Reaction, UserRef,
+    Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
 };
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -398,6 +398,10 @@ impl ChatAdapter for Slack {
             self.is(Condition::Lost(error.to_string()));
         }
         ended
+    }
+
+    async fn examine(&self, speaks_in: &[Conversation]) -> Vec<Finding> {
+        self.look(speaks_in).await
     }
 
     async fn post(

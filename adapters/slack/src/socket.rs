@@ -4,12 +4,9 @@
 //! Slack closes a connection every few hours and says so before: the next one is open before the old one
 //! closes, and what was heard on the old one is still acknowledged there.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-use chat::{ChatError, Condition, Inbox};
+use chat::{ChatError, Condition, Inbox, pause};
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, stream::FuturesUnordered};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -36,7 +33,6 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// How long after too many connections were counted they are counted again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Envelopes in hand on one connection; more wait with Slack.
 const IN_HAND: usize = 256;
 /// The largest envelope taken.
@@ -154,13 +150,6 @@ fn condition(counted: u64, open: u64) -> Condition {
          lost, so type the command instead. Stop the other program that uses the app's token, or replace the \
          token if you know of none"
     ))
-}
-
-/// Longer after every failure, and never the same for two programs.
-fn pause(failures: u32) -> Duration {
-    let longest = Duration::from_secs(1).saturating_mul(1 << failures.min(6)).min(LONGEST_PAUSE);
-    let share = RandomState::new().hash_one(failures) % 1000;
-    longest / 2 + longest.mul_f64(share as f64 / 2000.0)
 }
 
 impl Ears<'_> {
@@ -323,12 +312,6 @@ mod tests {
         assert_eq!(condition(1, 2), Condition::Connected, "the old one is about to close");
         let Condition::Degraded(why) = condition(10, 1) else { panic!() };
         assert!(why.contains("10 connections") && why.contains("type the command"), "{why}");
-    }
-
-    #[test]
-    fn pauses_grow_to_a_minute() {
-        assert!(pause(0) >= Duration::from_millis(500) && pause(0) <= Duration::from_secs(1));
-        assert!(pause(40) >= Duration::from_secs(30) && pause(40) <= LONGEST_PAUSE);
     }
 
     #[test]

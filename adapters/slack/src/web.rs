@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, time::Duration};
 
-use chat::{ChatError, Image};
+use chat::{ChatError, Image, cut};
 use chrono::{DateTime, TimeDelta, Utc};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -13,10 +13,7 @@ use slack_morphism::{errors::SlackClientError, prelude::*};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::{
-    markup::cut,
-    refusals::{chat_error, unreachable},
-};
+use crate::refusals::{chat_error, unreachable};
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(15);

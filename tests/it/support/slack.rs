@@ -1,30 +1,26 @@
 //! A workspace of the double of Slack.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use super::peers;
+use super::double::Double;
 
 /// A workspace of its own for each test.
-pub struct Workspace {
-    address: String,
-    name: String,
+pub struct Workspace(Double);
+
+impl Deref for Workspace {
+    type Target = Double;
+
+    fn deref(&self) -> &Double {
+        &self.0
+    }
 }
 
 impl Workspace {
     /// A new workspace; `None` where the double is missing and may be.
     pub fn new() -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let url = peers::peer("SMARTCLOUDOPS_TEST_SLACK")?;
-        let address = url.trim_start_matches("http://").to_owned();
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Some(Self { address, name: format!("w{}x{number}", std::process::id()) })
+        Double::new("SMARTCLOUDOPS_TEST_SLACK").map(Self)
     }
 
     /// Its id.
@@ -67,30 +63,10 @@ impl Workspace {
         self.settings().replace(&app, &format!("signing_secret = \"secret-{}\"", self.name))
     }
 
-    /// Tells the double to do something.
-    pub fn tell(&self, what: &str, about: &Value) -> Value {
-        let (status, answer) = self.request("POST", what, &about.to_string());
-        assert_eq!(status, 200, "{what} {about}: {answer:#}");
-        answer
-    }
-
     /// Somebody says something; the name of the message.
     pub fn says(&self, user: &str, channel: &str, text: &str) -> String {
         let said = self.tell("message", &json!({"channel": channel, "user": user, "text": text}));
         said["ts"].as_str().unwrap().to_owned()
-    }
-
-    pub fn state(&self) -> Value {
-        let (status, state) = self.request("GET", "state", "");
-        assert_eq!(status, 200, "{state:#}");
-        state
-    }
-
-    /// Waits until a condition of the double holds; its state then.
-    pub fn wait(&self, condition: &str) -> Value {
-        let (status, state) = self.request("GET", &format!("wait?timeout=40&{condition}"), "");
-        assert_eq!(status, 200, "never {condition}: {state:#}");
-        state
     }
 
     /// What the bot said in a channel, oldest first.
@@ -98,23 +74,5 @@ impl Workspace {
         let state = self.state();
         let messages = state["messages"][channel].as_array().cloned().unwrap_or_default();
         messages.into_iter().filter(|message| message["user"] == "UBOT").collect()
-    }
-
-    fn request(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        write!(
-            stream,
-            "{method} /_double/{}/{path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.name,
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())))
     }
 }

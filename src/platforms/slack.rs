@@ -1,8 +1,9 @@
-//! Settings of the chat platforms. They are the same in every build, so that a file fits all of them.
+//! Settings of Slack. They are the same in every build, so that a file fits all of them.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::address;
 use crate::config::masked;
 
 /// A Slack workspace; without `bot_token` there is none.
@@ -76,16 +77,8 @@ impl SlackConfig {
         }
     }
 
-    /// Where the Web API is. Tokens go there: only this machine may be asked in clear.
-    pub(crate) fn address(&self) -> Result<url::Url, String> {
-        let wrong =
-            || format!("`slack.api_url` is `{}`: write https://slack.com/api", self.api_url);
-        let url: url::Url = self.api_url.parse().map_err(|_| wrong())?;
-        let is_here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-        if url.scheme() == "https" || url.scheme() == "http" && is_here {
-            return Ok(url);
-        }
-        Err(wrong())
+    fn address(&self) -> Result<url::Url, String> {
+        address("slack.api_url", &self.api_url, "https://slack.com/api")
     }
 }
 
@@ -95,47 +88,31 @@ mod adapter {
 
     use slack::{Settings, Slack, Tokens};
 
-    use super::{SlackConfig, SlackTokens};
+    use super::SlackTokens;
     use crate::{
         clock::Clock,
         config::{Config, ConfigError},
+        platforms::{read_again, tls_failed},
     };
 
-    impl SlackConfig {
-        /// The adapter of the workspace, when there is one. New tokens are read from `file`, and from the
-        /// files that it names.
-        pub(crate) fn adapter(
-            &self,
-            file: Option<&Path>,
-            clock: &Clock,
-        ) -> Result<Option<Slack>, ConfigError> {
-            let Some(tokens) = self.tokens().map(owned) else { return Ok(None) };
-            let file: Option<PathBuf> = file.map(Path::to_owned);
-            let clock = clock.clone();
-            let settings = Settings {
-                tokens,
-                reload: Box::new(move || {
-                    let config = Config::load(file.as_deref());
-                    match config {
-                        Ok(config) => config.slack.tokens().map(owned),
-                        Err(error) => {
-                            tracing::warn!(%error, "the configuration cannot be read again");
-                            None
-                        }
-                    }
-                }),
-                team: Some(self.team.clone()).filter(|team| !team.is_empty()),
-                api_url: self.address().map_err(ConfigError::Invalid)?,
-                clock: Box::new(move || clock.now()),
-            };
-            let adapter = Slack::new(settings).map_err(|error| {
-                ConfigError::Invalid(format!(
-                    "Slack cannot be reached over TLS, because this machine's certificates cannot be \
-                     read: {error}; install ca-certificates"
-                ))
-            })?;
-            Ok(Some(adapter))
-        }
+    /// The adapter of the workspace, when there is one. New tokens are read from `file`, and from the files
+    /// that it names.
+    pub(crate) fn slack(
+        config: &Config,
+        file: Option<&Path>,
+        clock: &Clock,
+    ) -> Result<Option<Slack>, ConfigError> {
+        let Some(tokens) = config.slack.tokens().map(owned) else { return Ok(None) };
+        let file: Option<PathBuf> = file.map(Path::to_owned);
+        let clock = clock.clone();
+        let settings = Settings {
+            tokens,
+            reload: Box::new(move || read_again(file.as_deref())?.slack.tokens().map(owned)),
+            team: Some(config.slack.team.clone()).filter(|team| !team.is_empty()),
+            api_url: config.slack.address().map_err(ConfigError::Invalid)?,
+            clock: Box::new(move || clock.now()),
+        };
+        Slack::new(settings).map(Some).map_err(|error| tls_failed("Slack", &error))
     }
 
     fn owned(tokens: SlackTokens<'_>) -> Tokens {
@@ -146,6 +123,8 @@ mod adapter {
         }
     }
 }
+#[cfg(feature = "slack")]
+pub(super) use adapter::slack;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,510 @@
+//! The gateway: Discord speaks over a connection that the bot opens
+//! (<https://docs.discord.com/developers/events/gateway>).
+//!
+//! Events are numbered. A session that was interrupted is resumed with the number of the last event that is
+//! recorded, also by the next run of the program, and Discord sends what came after it again.
+
+use std::time::Duration;
+
+use chat::{ChatError, Condition, Inbox, NotRecorded, pause};
+use futures::{
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream::FuturesOrdered,
+};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use serenity::model::gateway::GatewayIntents;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, interval, interval_at, sleep_until, timeout},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{
+        Message,
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+
+use crate::{
+    discord::Discord,
+    events::Myself,
+    hear::Event,
+    refusals::{barred, refused_because, unreachable},
+    session::Session,
+};
+
+/// How long a stop waits for what was heard to be recorded.
+const DRAIN: Duration = Duration::from_secs(5);
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long Discord may take to say hello, and to say that a session goes on.
+const GREETED_WITHIN: Duration = Duration::from_secs(20);
+/// How often what a restart needs is written down.
+const REMEMBER_EVERY: Duration = Duration::from_millis(500);
+/// Events in hand on one connection; more wait with Discord.
+const IN_HAND: usize = 256;
+/// The largest event taken.
+const MAX_BYTES: usize = 16 << 20;
+/// Closing with 1000 or 1001 would end the session.
+const CLOSES_WITH: u16 = 4_000;
+/// A pause to identify that is longer is said to people.
+const UNUSUAL: Duration = Duration::from_secs(30);
+/// After so many failures a session is no longer looked for where it was begun.
+const LOOK_ELSEWHERE_AFTER: u32 = 2;
+
+type Wire = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What an operation of the gateway is called
+/// (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-opcodes>).
+mod op {
+    pub(super) const DISPATCH: u64 = 0;
+    pub(super) const HEARTBEAT: u64 = 1;
+    pub(super) const IDENTIFY: u64 = 2;
+    pub(super) const RESUME: u64 = 6;
+    pub(super) const RECONNECT: u64 = 7;
+    pub(super) const INVALID_SESSION: u64 = 9;
+    pub(super) const HELLO: u64 = 10;
+    pub(super) const HEARTBEAT_ACK: u64 = 11;
+}
+
+/// Something that came over the wire.
+#[derive(Debug, Deserialize)]
+struct Frame {
+    op: u64,
+    #[serde(default)]
+    d: Value,
+    #[serde(default)]
+    s: Option<u64>,
+    #[serde(default)]
+    t: Option<String>,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum Ended {
+    /// Discord asks to come again, or we were told to stop.
+    Asked,
+    /// It was lost, and the session may go on.
+    Lost(ChatError),
+    /// The session is over; a new one begins.
+    SessionOver,
+    /// Connecting again cannot help.
+    ShutOut(ChatError),
+}
+
+/// Hears until told to stop, or until Discord no longer lets the bot connect.
+pub(crate) async fn listen(
+    discord: &Discord,
+    me: &Myself,
+    inbox: &Inbox,
+    shutdown: &CancellationToken,
+) -> Result<(), ChatError> {
+    let mut failures = 0;
+    loop {
+        let mut ears = Ears { discord, me, inbox, shutdown, was_well: false, failures };
+        let ended = Box::pin(ears.connection()).await;
+        let was_well = ears.was_well;
+        discord.remember();
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
+        tracing::info!(?ended, "a connection to Discord ended");
+        failures = if was_well { 0 } else { failures + 1 };
+        let wait = match ended {
+            Ended::ShutOut(error) => return Err(error),
+            Ended::Asked if was_well => Duration::ZERO,
+            Ended::Asked => pause(failures),
+            Ended::Lost(error) => {
+                discord.is(Condition::Lost(error.to_string()));
+                pause(failures)
+            }
+            // Discord wants a pause of one to five seconds here.
+            Ended::SessionOver => {
+                discord.state().memory.session = None;
+                Duration::from_secs(1) + pause(2.max(failures))
+            }
+        };
+        if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// What a connection needs.
+struct Ears<'a> {
+    discord: &'a Discord,
+    me: &'a Myself,
+    inbox: &'a Inbox,
+    shutdown: &'a CancellationToken,
+    /// The session went on, or a new one began.
+    was_well: bool,
+    /// Attempts before this one that came to nothing.
+    failures: u32,
+}
+
+/// An event that is being recorded, and its number.
+type Recording<'a> = BoxFuture<'a, (Option<u64>, Result<(), NotRecorded>)>;
+
+/// What a connection knows of itself.
+struct Beat {
+    /// The number of the last event that came.
+    last: Option<u64>,
+    /// Discord answered the last heartbeat.
+    is_answered: bool,
+}
+
+impl<'a> Ears<'a> {
+    /// One connection, until it ends or we are told to stop.
+    async fn connection(&mut self) -> Ended {
+        let session = self.discord.state().memory.session.clone();
+        let shutdown = self.shutdown;
+        let greeting = Box::pin(async {
+            let address = self.address(session.as_ref()).await?;
+            self.greet(&address, session.as_ref()).await
+        });
+        let (wire, every) = match shutdown.run_until_cancelled(greeting).await {
+            None => return Ended::Asked,
+            Some(Err(error)) => return ended(error),
+            Some(Ok(greeted)) => greeted,
+        };
+        self.hear(wire, every, session.map(|session| session.recorded)).await
+    }
+
+    /// Where to connect. A new session waits until the bot may identify itself.
+    async fn address(&self, session: Option<&Session>) -> Result<Url, ChatError> {
+        if let Some(session) = session.filter(|_| self.failures < LOOK_ELSEWHERE_AFTER) {
+            return address(&session.resume_url);
+        }
+        let gateway = self.discord.rest.gateway(&self.discord.token()).await?;
+        if session.is_none() {
+            let limit = &gateway.session_start_limit;
+            let by_discord =
+                (limit.remaining == 0).then(|| Duration::from_millis(limit.reset_after));
+            let by_us = self.discord.state().memory.wait_to_identify((self.discord.clock)());
+            if let Some(wait) = by_discord.max(by_us) {
+                self.wait_to_identify(wait).await;
+            }
+        }
+        address(&gateway.url)
+    }
+
+    async fn wait_to_identify(&self, wait: Duration) {
+        if wait > UNUSUAL {
+            self.discord.is(Condition::Lost(format!(
+                "the bot began too many sessions, and waits {} s before the next: Discord takes a token away \
+                 that begins 1,000 in a day. Look in the log why it is restarted so often",
+                wait.as_secs()
+            )));
+        }
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Connects, and says who we are; returns how often the heart is to beat.
+    async fn greet(
+        &self,
+        address: &Url,
+        session: Option<&Session>,
+    ) -> Result<(Wire, Duration), ChatError> {
+        let limits = WebSocketConfig::default().max_message_size(Some(MAX_BYTES));
+        let connecting = connect_async_with_config(address.as_str(), Some(limits), true);
+        let mut wire = match timeout(CONNECT_WITHIN, connecting).await {
+            Ok(Ok((wire, _))) => wire,
+            Ok(Err(error)) => return Err(unreachable(format!("gateway: {error}"))),
+            Err(_) => return Err(unreachable("gateway: connecting took too long".to_owned())),
+        };
+        let greeting = timeout(GREETED_WITHIN, wire.next()).await;
+        let Ok(Some(Ok(Message::Text(text)))) = greeting else {
+            return Err(unreachable("gateway: it did not greet".to_owned()));
+        };
+        let hello = serde_json::from_str::<Frame>(&text).ok().filter(|frame| frame.op == op::HELLO);
+        let every = hello.and_then(|frame| frame.d["heartbeat_interval"].as_u64());
+        let Some(every) = every.filter(|every| *every > 0) else {
+            return Err(unreachable("gateway: it did not say hello".to_owned()));
+        };
+        let introduction = self.introduction(session);
+        wire.send(Message::text(introduction)).await.map_err(|error| lost(&error))?;
+        Ok((wire, Duration::from_millis(every)))
+    }
+
+    /// Goes on with a session, or begins one.
+    fn introduction(&self, session: Option<&Session>) -> String {
+        let token = self.discord.token();
+        let token = token.expose_secret();
+        if let Some(Session { id, recorded, .. }) = session {
+            let resume = json!({ "token": token, "session_id": id, "seq": recorded });
+            return json!({ "op": op::RESUME, "d": resume }).to_string();
+        }
+        self.discord.state().memory.identifies_now((self.discord.clock)());
+        self.discord.remember();
+        let identify = json!({
+            "token": token,
+            "intents": intents(self.discord.reads_messages).bits(),
+            "properties": {
+                "os": std::env::consts::OS, "browser": "smartcloudops", "device": "smartcloudops",
+            },
+        });
+        json!({ "op": op::IDENTIFY, "d": identify }).to_string()
+    }
+
+    /// Hears until one side closes.
+    async fn hear(&mut self, wire: Wire, every: Duration, recorded: Option<u64>) -> Ended {
+        let (mut sink, mut stream) = wire.split();
+        let mut in_hand: FuturesOrdered<Recording<'a>> = FuturesOrdered::new();
+        // Programs that lost the same server shall not all come at once.
+        let first = Instant::now() + every.mul_f64(share());
+        let (mut heartbeat, mut remember) = (interval_at(first, every), interval(REMEMBER_EVERY));
+        let mut beat = Beat { last: recorded, is_answered: true };
+        let greeted_until = Instant::now() + GREETED_WITHIN;
+        let mut ended = None;
+        while ended.is_none() {
+            let room = in_hand.len() < IN_HAND;
+            tokio::select! {
+                message = stream.next(), if room => match message {
+                    Some(Ok(Message::Text(text))) => match self.frame(&text, &mut beat, &mut in_hand) {
+                        Heard::Nothing => {}
+                        Heard::WantsHeartbeat => {
+                            if let Err(error) = sink.send(heart(&beat)).await {
+                                ended = Some(Ended::Lost(lost(&error)));
+                            }
+                        }
+                        Heard::End(how) => ended = Some(how),
+                    },
+                    Some(Ok(Message::Close(frame))) => ended = Some(closed(frame.as_ref())),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => ended = Some(Ended::Lost(lost(&error))),
+                    None => ended = Some(closed(None)),
+                },
+                Some((number, recorded)) = in_hand.next(), if !in_hand.is_empty() => {
+                    ended = self.recorded(number, recorded);
+                }
+                _ = heartbeat.tick() => {
+                    // While there is no room, its answers are not read.
+                    if room && !beat.is_answered {
+                        ended = Some(Ended::Lost(unreachable("gateway: the connection is dead".to_owned())));
+                    } else if let Err(error) = sink.send(heart(&beat)).await {
+                        ended = Some(Ended::Lost(lost(&error)));
+                    } else {
+                        beat.is_answered = false;
+                    }
+                }
+                _ = remember.tick() => self.discord.remember(),
+                () = sleep_until(greeted_until), if !self.was_well => {
+                    ended = Some(Ended::Lost(unreachable("gateway: the session did not begin".to_owned())));
+                }
+                () = self.shutdown.cancelled() => ended = Some(Ended::Asked),
+            }
+        }
+        self.drain(in_hand).await;
+        let code = CloseCode::from(CLOSES_WITH);
+        // Discord may have closed it already.
+        let _ = sink.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
+        ended.unwrap_or(Ended::Asked)
+    }
+
+    /// Waits for what is being recorded.
+    async fn drain(&self, mut in_hand: FuturesOrdered<Recording<'_>>) {
+        let all = async {
+            while let Some((number, recorded)) = in_hand.next().await {
+                if self.recorded(number, recorded).is_some() {
+                    return;
+                }
+            }
+        };
+        if timeout(DRAIN, all).await.is_err() {
+            tracing::warn!(
+                "something that Discord said was not recorded in time, and will come again"
+            );
+        }
+    }
+
+    /// An event is recorded, and all before it are. When it is not, Discord is asked for it again.
+    fn recorded(&self, number: Option<u64>, recorded: Result<(), NotRecorded>) -> Option<Ended> {
+        if recorded.is_err() {
+            return Some(Ended::Lost(unreachable("an event was not recorded".to_owned())));
+        }
+        if let (Some(number), Some(session)) = (number, &mut self.discord.state().memory.session) {
+            session.recorded = number;
+        }
+        None
+    }
+
+    fn frame(
+        &mut self,
+        text: &str,
+        beat: &mut Beat,
+        in_hand: &mut FuturesOrdered<Recording<'a>>,
+    ) -> Heard {
+        let Ok(Frame { op, d, s, t }) = serde_json::from_str(text) else { return Heard::Nothing };
+        match op {
+            op::DISPATCH => {
+                beat.last = s.or(beat.last);
+                in_hand.push_back(self.dispatch(t.as_deref().unwrap_or_default(), d, s));
+                Heard::Nothing
+            }
+            op::HEARTBEAT => Heard::WantsHeartbeat,
+            op::HEARTBEAT_ACK => {
+                beat.is_answered = true;
+                Heard::Nothing
+            }
+            op::RECONNECT => Heard::End(Ended::Asked),
+            op::INVALID_SESSION if d == true => Heard::End(Ended::Lost(unreachable(
+                "gateway: the session cannot go on at this moment".to_owned(),
+            ))),
+            op::INVALID_SESSION => Heard::End(Ended::SessionOver),
+            _ => Heard::Nothing,
+        }
+    }
+
+    fn dispatch(&mut self, name: &str, d: Value, number: Option<u64>) -> Recording<'a> {
+        let event = match name {
+            "MESSAGE_CREATE" => Event::Said,
+            "MESSAGE_UPDATE" => Event::Changed,
+            "INTERACTION_CREATE" => Event::Interaction,
+            "READY" => {
+                self.begins(&d, number.unwrap_or_default());
+                return ready((number, Ok(()))).boxed();
+            }
+            "RESUMED" => {
+                self.is_well();
+                return ready((number, Ok(()))).boxed();
+            }
+            _ => return ready((number, Ok(()))).boxed(),
+        };
+        let (discord, me, inbox) = (self.discord, self.me, self.inbox);
+        async move { (number, discord.hear(event, &d, me, inbox).await) }.boxed()
+    }
+
+    /// A new session begins.
+    fn begins(&mut self, ready: &Value, number: u64) {
+        let text = |name: &str| ready[name].as_str().map(str::to_owned);
+        let (id, resume_url) = (text("session_id"), text("resume_gateway_url"));
+        let session = id.zip(resume_url);
+        self.discord.state().memory.session =
+            session.map(|(id, resume_url)| Session { id, resume_url, recorded: number });
+        self.discord.remember();
+        self.is_well();
+    }
+
+    fn is_well(&mut self) {
+        self.was_well = true;
+        self.discord.is(Condition::Connected);
+    }
+}
+
+/// What a frame asks for at once.
+enum Heard {
+    Nothing,
+    WantsHeartbeat,
+    End(Ended),
+}
+
+fn heart(beat: &Beat) -> Message {
+    Message::text(json!({ "op": op::HEARTBEAT, "d": beat.last }).to_string())
+}
+
+/// Few: what is said to the bot and what it says itself needs no leave to be read.
+fn intents(reads_messages: bool) -> GatewayIntents {
+    let few = GatewayIntents::GUILD_MESSAGES | GatewayIntents::DIRECT_MESSAGES;
+    if reads_messages { few | GatewayIntents::MESSAGE_CONTENT } else { few }
+}
+
+/// The token goes there: over TLS, or on this machine.
+fn address(url: &str) -> Result<Url, ChatError> {
+    let refused = || refused_because(format!("its gateway is at {url}, where no token is sent to"));
+    let mut url: Url = url.parse().map_err(|_| refused())?;
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "wss" && !(url.scheme() == "ws" && is_here) {
+        return Err(refused());
+    }
+    url.query_pairs_mut().clear().append_pair("v", "10").append_pair("encoding", "json");
+    Ok(url)
+}
+
+fn lost(error: &tokio_tungstenite::tungstenite::Error) -> ChatError {
+    unreachable(format!("gateway: {error}"))
+}
+
+fn ended(error: ChatError) -> Ended {
+    match error {
+        ChatError::Barred { .. } | ChatError::Refused { .. } => Ended::ShutOut(error),
+        error => Ended::Lost(error),
+    }
+}
+
+/// What the number of a closing means
+/// (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes>).
+fn closed(frame: Option<&CloseFrame>) -> Ended {
+    let (code, reason) = match frame {
+        Some(frame) => (u16::from(frame.code), frame.reason.as_str()),
+        None => (1_006, ""),
+    };
+    let wrong = |what: &str| Ended::ShutOut(barred(format!("{what} ({code} {reason})")));
+    match code {
+        4_004 => {
+            wrong("the token does not hold: replace `discord.token` (\"Bot\", \"Reset Token\")")
+        }
+        4_013 | 4_014 => wrong(
+            "the bot may not read every message: switch on \"Message Content Intent\" under \"Bot\", or take out \
+             `discord.read_messages`",
+        ),
+        4_010..=4_012 => wrong("it is too large for one connection, or this program is too old"),
+        1_000 | 1_001 | 4_003 | 4_006 | 4_007 | 4_009 => Ended::SessionOver,
+        _ => Ended::Lost(unreachable(format!("gateway: closed with {code} {reason}"))),
+    }
+}
+
+/// A number from 0 to 1.
+fn share() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    (RandomState::new().hash_one(0) % 1000) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(code: u16) -> Ended {
+        closed(Some(&CloseFrame { code: CloseCode::from(code), reason: "".into() }))
+    }
+
+    #[test]
+    fn what_cannot_be_mended_by_coming_again_is_not_tried_again() {
+        for code in [4_004, 4_010, 4_011, 4_012, 4_013, 4_014] {
+            assert!(matches!(close(code), Ended::ShutOut(ChatError::Barred { .. })), "{code}");
+        }
+        for code in [4_007, 4_009, 1_000] {
+            assert!(matches!(close(code), Ended::SessionOver), "{code}");
+        }
+        for code in [4_000, 4_001, 4_002, 4_005, 4_008, 1_006, 1_011] {
+            assert!(matches!(close(code), Ended::Lost(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_token_goes_over_tls_or_stays_on_this_machine() {
+        let shown = |url| address(url).map(|url| url.to_string()).ok();
+        assert_eq!(
+            shown("wss://gateway.discord.gg/").as_deref(),
+            Some("wss://gateway.discord.gg/?v=10&encoding=json")
+        );
+        assert!(shown("ws://127.0.0.1:4000/gw").is_some());
+        for url in ["ws://gateway.discord.gg", "https://gateway.discord.gg", "rubbish"] {
+            assert_eq!(shown(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn as_little_as_possible_is_asked_for() {
+        assert_eq!(intents(false).bits(), 1 << 9 | 1 << 12);
+        assert!(intents(true).contains(GatewayIntents::MESSAGE_CONTENT));
+    }
+}

@@ -1,0 +1,531 @@
+//! What the bot asks of Discord: the REST API (<https://docs.discord.com/developers/reference>).
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::{
+    Client, Method, RequestBuilder, Response,
+    header::{AUTHORIZATION, HeaderMap},
+    multipart::{Form, Part},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{
+    events::Myself,
+    limits::Limits,
+    message::{Attached, address},
+    refusals::{Failed, code},
+};
+
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait when Discord says "too fast" and not for how long.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// What is over sooner is waited for, and not reported.
+const SHORT: Duration = Duration::from_millis(500);
+/// Messages looked through for one that was posted before.
+const LOOK_AT: &str = "100";
+/// How far Discord's clock may be from ours.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
+/// Discord's first moment (<https://docs.discord.com/developers/reference#snowflakes>).
+const FIRST_MILLISECOND: i64 = 1_420_070_400_000;
+/// The largest answer taken.
+const MAX_BYTES: usize = 8 << 20;
+/// Discord refuses programs that do not say who they are.
+const AGENT: &str = concat!(
+    "DiscordBot (",
+    "https://github.com/smartcloudops/smartcloudops, ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
+
+/// The REST API. The bot's token is given with each call, because it can be replaced.
+pub(crate) struct Rest {
+    client: Client,
+    address: Url,
+    limits: Mutex<Limits>,
+    /// Discord said that the token does not hold: it is not asked again before somebody looks.
+    shut_out: Mutex<Option<String>>,
+}
+
+/// Where the gateway is, and how often the bot may identify itself there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GatewayAddress {
+    pub(crate) url: String,
+    pub(crate) session_start_limit: StartLimit,
+}
+
+/// How often the bot may identify itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StartLimit {
+    pub(crate) remaining: u64,
+    /// Milliseconds.
+    pub(crate) reset_after: u64,
+}
+
+/// A channel, as far as it matters.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Channel {
+    pub(crate) id: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: u8,
+    #[serde(default)]
+    pub(crate) parent_id: Option<String>,
+    #[serde(default)]
+    pub(crate) guild_id: Option<String>,
+}
+
+/// A message, as far as it matters.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Posted {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) content: String,
+    #[serde(default)]
+    author: Value,
+    #[serde(default)]
+    embeds: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+/// What goes with a request.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    None,
+    Json(&'a Value),
+    Message(&'a Value, &'a [Attached]),
+}
+
+impl Rest {
+    /// Asks this address, mostly `https://discord.com/api/v10`.
+    pub(crate) fn new(address: Url) -> Result<Self, reqwest::Error> {
+        install_tls_provider();
+        let client = Client::builder()
+            .user_agent(AGENT)
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { client, address, limits: Mutex::default(), shut_out: Mutex::default() })
+    }
+
+    /// The token may hold again: Discord is asked again.
+    pub(crate) fn try_again(&self) {
+        *self.shut_out() = None;
+    }
+
+    pub(crate) async fn me(&self, token: &SecretString) -> Result<String, Failed> {
+        let me: Named = self.get(token, "GET me", "users/@me").await?;
+        Ok(me.id)
+    }
+
+    /// The application that the bot belongs to.
+    pub(crate) async fn application(&self, token: &SecretString) -> Result<Value, Failed> {
+        self.get(token, "GET application", "applications/@me").await
+    }
+
+    /// The servers that the bot is in, at most two of them.
+    pub(crate) async fn guilds(&self, token: &SecretString) -> Result<Vec<String>, Failed> {
+        let guilds: Vec<Named> = self.get(token, "GET servers", "users/@me/guilds?limit=2").await?;
+        Ok(guilds.into_iter().map(|guild| guild.id).collect())
+    }
+
+    pub(crate) async fn gateway(&self, token: &SecretString) -> Result<GatewayAddress, Failed> {
+        self.get(token, "GET gateway", "gateway/bot").await
+    }
+
+    pub(crate) async fn channel(
+        &self,
+        token: &SecretString,
+        channel: &str,
+    ) -> Result<Channel, Failed> {
+        self.get(token, "GET channel", &format!("channels/{channel}")).await
+    }
+
+    /// Whether somebody is on the server.
+    pub(crate) async fn is_member(
+        &self,
+        token: &SecretString,
+        me: &Myself,
+        user: &str,
+    ) -> Result<bool, Failed> {
+        let path = format!("guilds/{}/members/{user}", me.guild);
+        let found: Result<Value, _> = self.get(token, "GET member", &path).await;
+        match found {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(error.code(), Some(code::UNKNOWN_MEMBER | code::UNKNOWN_USER)) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Posts a message; with a nonce that Discord saw within the last minutes, it is that message.
+    pub(crate) async fn post(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        message: &Value,
+        files: &[Attached],
+    ) -> Result<Posted, Failed> {
+        let path = format!("channels/{channel}/messages");
+        let body = Body::Message(message, files);
+        self.ask(token, Method::POST, "POST message", &path, body).await
+    }
+
+    /// Replaces a message.
+    pub(crate) async fn edit(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        id: &str,
+        message: &Value,
+        files: &[Attached],
+    ) -> Result<Posted, Failed> {
+        let path = format!("channels/{channel}/messages/{id}");
+        let body = Body::Message(message, files);
+        self.ask(token, Method::PATCH, "PATCH message", &path, body).await
+    }
+
+    pub(crate) async fn message(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        id: &str,
+    ) -> Result<Posted, Failed> {
+        self.get(token, "GET message", &format!("channels/{channel}/messages/{id}")).await
+    }
+
+    /// The bot's message that carries this key, among those of a channel since then; where a message carries
+    /// none, the one with this content.
+    pub(crate) async fn find(
+        &self,
+        token: &SecretString,
+        me: &Myself,
+        channel: &str,
+        since: DateTime<Utc>,
+        (key, content): (&str, &str),
+    ) -> Result<Option<Posted>, Failed> {
+        let since = (since - CLOCKS_APART).timestamp_millis() - FIRST_MILLISECOND;
+        let after = since.max(0) << 22;
+        let path = format!("channels/{channel}/messages?after={after}&limit={LOOK_AT}");
+        let posted: Vec<Posted> = self.get(token, "GET messages", &path).await?;
+        let carries = |it: &Posted| match it.embeds.first() {
+            Some(embed) => embed["url"] == *address(key),
+            None => it.content == content,
+        };
+        Ok(posted.into_iter().find(|it| it.author["id"] == *me.user && carries(it)))
+    }
+
+    /// Begins a thread under a message.
+    pub(crate) async fn begin_thread(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        message: &str,
+        name: &str,
+    ) -> Result<(), Failed> {
+        let path = format!("channels/{channel}/messages/{message}/threads");
+        let body = json!({ "name": name });
+        let begun: Result<Value, _> =
+            self.ask(token, Method::POST, "POST thread", &path, Body::Json(&body)).await;
+        begun.map(drop)
+    }
+
+    /// The channel in which the bot is alone with somebody.
+    pub(crate) async fn direct(&self, token: &SecretString, user: &str) -> Result<Channel, Failed> {
+        let body = Body::Json(&json!({ "recipient_id": user }));
+        self.ask(token, Method::POST, "POST direct channel", "users/@me/channels", body).await
+    }
+
+    /// Puts an emoji on a message; one that is there already is what was wanted.
+    pub(crate) async fn react(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        message: &str,
+        emoji: &str,
+    ) -> Result<(), Failed> {
+        let path = format!("channels/{channel}/messages/{message}/reactions/{emoji}/@me");
+        let put: Value = self.ask(token, Method::PUT, "PUT reaction", &path, Body::None).await?;
+        drop(put);
+        Ok(())
+    }
+
+    /// Replaces the commands of the bot: those of one server, or those of all.
+    pub(crate) async fn set_commands(
+        &self,
+        token: &SecretString,
+        me: &Myself,
+        everywhere: bool,
+        commands: &Value,
+    ) -> Result<(), Failed> {
+        let path = if everywhere {
+            format!("applications/{}/commands", me.application)
+        } else {
+            format!("applications/{}/guilds/{}/commands", me.application, me.guild)
+        };
+        let set: Value =
+            self.ask(token, Method::PUT, "PUT commands", &path, Body::Json(commands)).await?;
+        drop(set);
+        Ok(())
+    }
+
+    /// The first thing that is said to an interaction: within three seconds, and once.
+    pub(crate) async fn respond(
+        &self,
+        id: &str,
+        token: &str,
+        response: &Value,
+    ) -> Result<(), Failed> {
+        let path = format!("interactions/{id}/{token}/callback");
+        let said: Result<Value, _> =
+            self.answered(None, Method::POST, "POST response", &path, Body::Json(response)).await;
+        match said {
+            Err(error) if error.code() == Some(code::ALREADY_ACKNOWLEDGED) => Ok(()),
+            said => said.map(drop),
+        }
+    }
+
+    /// Puts a message in the place of the one that said that it would come.
+    pub(crate) async fn replace_response(
+        &self,
+        me: &Myself,
+        token: &SecretString,
+        which: &str,
+        message: &Value,
+        files: &[Attached],
+    ) -> Result<Posted, Failed> {
+        let path =
+            format!("webhooks/{}/{}/messages/{which}", me.application, token.expose_secret());
+        let body = Body::Message(message, files);
+        self.answered(None, Method::PATCH, "PATCH response", &path, body).await
+    }
+
+    /// Takes away the message that said that an answer would come.
+    pub(crate) async fn take_back_response(
+        &self,
+        me: &Myself,
+        token: &SecretString,
+    ) -> Result<(), Failed> {
+        let path =
+            format!("webhooks/{}/{}/messages/@original", me.application, token.expose_secret());
+        let gone: Result<Value, _> =
+            self.answered(None, Method::DELETE, "DELETE response", &path, Body::None).await;
+        match gone {
+            Err(error) if error.code() == Some(code::UNKNOWN_MESSAGE) => Ok(()),
+            gone => gone.map(drop),
+        }
+    }
+
+    /// Says something more to an interaction.
+    pub(crate) async fn follow_up(
+        &self,
+        me: &Myself,
+        token: &SecretString,
+        message: &Value,
+        files: &[Attached],
+    ) -> Result<Posted, Failed> {
+        let path = format!("webhooks/{}/{}", me.application, token.expose_secret());
+        let body = Body::Message(message, files);
+        self.answered(None, Method::POST, "POST follow-up", &path, body).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        what: &'static str,
+        path: &str,
+    ) -> Result<T, Failed> {
+        self.ask(token, Method::GET, what, path, Body::None).await
+    }
+
+    /// Asks as the bot.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        method: Method,
+        what: &'static str,
+        path: &str,
+        body: Body<'_>,
+    ) -> Result<T, Failed> {
+        if let Some(message) = self.shut_out().clone() {
+            return Err(Failed::No { what, status: 401, code: 0, message });
+        }
+        let answer = self.answered(Some(token), method, what, path, body).await;
+        if let Err(error) = &answer
+            && error.is_shut_out()
+        {
+            *self.shut_out() = Some(error.to_string());
+        }
+        answer
+    }
+
+    async fn answered<T: DeserializeOwned>(
+        &self,
+        token: Option<&SecretString>,
+        method: Method,
+        what: &'static str,
+        path: &str,
+        body: Body<'_>,
+    ) -> Result<T, Failed> {
+        let route = route(&method, path);
+        let wait = self.limits().wait(&route, Instant::now());
+        match wait {
+            Some(wait) if wait <= SHORT => tokio::time::sleep(wait).await,
+            Some(wait) => return Err(Failed::TooFast(wait)),
+            None => {}
+        }
+        let address = format!("{}/{path}", self.address.as_str().trim_end_matches('/'));
+        let mut request = with(self.client.request(method, address), body)?;
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bot {}", token.expose_secret()));
+        }
+        let failed = |error| Failed::Unreachable(format!("{what}: {}", root(error)));
+        let response = request.send().await.map_err(failed)?;
+        self.keep_to_limits(&route, response.headers());
+        let status = response.status();
+        let bytes = whole(response).await.map_err(|error| {
+            Failed::Unreachable(format!("{what}: an answer that broke off: {error}"))
+        })?;
+        if status.is_success() {
+            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            // Discord may have done it: the next attempt looks first.
+            return serde_json::from_slice(bytes).map_err(|error| {
+                Failed::Unreachable(format!("{what}: an answer that is not understood: {error}"))
+            });
+        }
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.as_u16() == 429 {
+            return Err(Failed::TooFast(self.told_to_wait(&route, &answer)));
+        }
+        let message = answer["message"].as_str().unwrap_or_default();
+        let why = answer.get("errors").map(|errors| format!(" {errors}")).unwrap_or_default();
+        let message: String = format!("{message}{why}").chars().take(500).collect();
+        let code = answer["code"].as_u64().unwrap_or_default();
+        Err(Failed::No { what, status: status.as_u16(), code, message })
+    }
+
+    /// Discord says with every answer how many more it takes, and until when.
+    fn keep_to_limits(&self, route: &str, headers: &HeaderMap) {
+        let number = |name| headers.get(name)?.to_str().ok()?.parse::<f64>().ok();
+        if number("x-ratelimit-remaining") == Some(0.0)
+            && let Some(wait) = number("x-ratelimit-reset-after").and_then(seconds)
+        {
+            self.limits().hold(route, wait, Instant::now());
+        }
+    }
+
+    fn told_to_wait(&self, route: &str, answer: &Value) -> Duration {
+        let wait = answer["retry_after"].as_f64().and_then(seconds).unwrap_or(DEFAULT_WAIT);
+        if answer["global"] == true {
+            self.limits().hold_all(wait, Instant::now());
+        } else {
+            self.limits().hold(route, wait, Instant::now());
+        }
+        wait
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut_out(&self) -> MutexGuard<'_, Option<String>> {
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// reqwest panics without one. Whoever was first is kept.
+fn install_tls_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Losing the race against another thread is fine: then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// What is limited together: a method in a channel, on a server or for a webhook, whichever message it is about.
+fn route(method: &Method, path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let mut parts = path.split('/');
+    let major: Vec<_> = parts.by_ref().take(2).collect();
+    let is_id = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let rest: Vec<_> = parts.filter(|part| !is_id(part)).collect();
+    format!("{method} {}/{}", major.join("/"), rest.join("/"))
+}
+
+fn seconds(number: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(number).ok()
+}
+
+fn with(request: RequestBuilder, body: Body<'_>) -> Result<RequestBuilder, Failed> {
+    Ok(match body {
+        Body::None => request,
+        Body::Json(value) | Body::Message(value, []) => request.json(value),
+        Body::Message(message, files) => {
+            let mut form =
+                Form::new().part("payload_json", part(message.to_string(), "application/json")?);
+            for (number, file) in files.iter().enumerate() {
+                let file = part(file.bytes.clone(), file.mime)?.file_name(file.name.clone());
+                form = form.part(format!("files[{number}]"), file);
+            }
+            request.multipart(form)
+        }
+    })
+}
+
+fn part(bytes: impl Into<Vec<u8>>, mime: &str) -> Result<Part, Failed> {
+    let part = Part::bytes(bytes.into()).mime_str(mime);
+    part.map_err(|error| Failed::Unreachable(error.to_string()))
+}
+
+/// The whole answer, unless it is too large.
+async fn whole(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(root)? {
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            return Err("it is too large".to_owned());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// What is at the bottom of an error. The address may hold a token.
+fn root(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {} s", PATIENCE.as_secs());
+    }
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_one_channel_are_limited_together_and_channels_apart() {
+        let of = |path| route(&Method::PATCH, path);
+        assert_eq!(of("channels/1/messages/2"), of("channels/1/messages/3?x=1"));
+        assert_ne!(of("channels/1/messages/2"), of("channels/2/messages/2"));
+        assert_ne!(of("channels/1/messages"), route(&Method::POST, "channels/1/messages"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Who is answered, where, and who sees it.
+
+use chat::{Block, Card, ChatAdapter as _, DedupeKey, Image};
+use discord::Discord;
+use serde_json::{Value, json};
+
+use super::{channel, connected};
+use crate::support::{
+    discord::Server,
+    peers,
+    scripted::{Script, Scripted},
+};
+
+#[test]
+fn a_question_in_a_channel_is_answered_in_a_thread_with_a_picture() {
+    let Some(server) = Server::new() else { return };
+    for prometheus in peers::fleets().into_iter().take(1) {
+        let settings = format!("[metrics.prometheus]\nurl = \"{prometheus}\"\ntimeout = \"10s\"\n");
+        let serving = connected(&server, &settings);
+        let asked = server.says("U1", "C1", "<@BOT> cpu of web-1 over the last 6h as a chart");
+        let state = server.wait("messages=1&text=web-1");
+        let thread = server.thread(&asked);
+        assert_eq!(state["threads"][&thread]["name"], "cpu of web-1 over the last 6h as a chart");
+        let answer = &server.said(&thread)[0];
+        let picture = &answer["attachments"][0];
+        assert!(picture["description"].as_str().unwrap().contains("web-1"), "{answer:#}");
+        assert!(picture["width"].as_u64().unwrap() > 100, "{answer:#}");
+        assert_eq!(answer["allowed_mentions"], json!({"parse": []}), "{answer:#}");
+        assert_eq!(state["rejected"], json!([]));
+        assert_eq!(serving.stop(), 0);
+    }
+}
+
+#[test]
+fn alone_with_the_bot_answers_stand_beside_the_question() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    server.says("U1", "D1", "help");
+    server.wait("messages=1&channel=D1");
+    server.says("U1", "D1", "whoami");
+    let state = server.wait("messages=2&channel=D1");
+    assert_eq!(state["threads"], json!({}));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_command_is_deferred_at_once_and_answered_in_its_place_also_where_the_bot_may_not_write() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    for (number, channel) in ["C1", "C9"].into_iter().enumerate() {
+        let said = json!({"channel": channel, "user": "U1", "name": "ops",
+            "options": [{"name": "help", "type": 1}]});
+        server.tell("command", &said);
+        let state = server.wait(&format!("messages=1&channel={channel}"));
+        assert_eq!(state["interactions"][number]["type"], 5, "{state:#}");
+        assert_eq!(server.said(channel).len(), 1);
+    }
+    assert_eq!(server.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_are_being_typed_are_completed_for_those_who_may_ask() {
+    let Some(server) = Server::new() else { return };
+    let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "web-1", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Number("42")).await;
+    let settings = format!("[metrics.prometheus]\nurl = \"{}\"\n", prometheus.url);
+    let serving = connected(&server, &settings);
+    let typing = |user: &str, name: &str, typed: &str| {
+        let option = json!({"name": name, "value": typed, "focused": true});
+        let said = json!({"channel": "C1", "user": user, "name": "ops",
+            "options": [{"name": "metric", "type": 1, "options": [option]}]});
+        server.tell("autocomplete", &said);
+    };
+    let offered = |number: usize| -> Vec<Value> {
+        let state = server.wait(&format!("interactions={}", number + 1));
+        let choices = &state["interactions"][number]["data"]["choices"];
+        choices.as_array().unwrap().iter().map(|it| it["value"].clone()).collect()
+    };
+    typing("U2", "host", "d");
+    assert_eq!(offered(0), ["db-1"]);
+    typing("U2", "metric", "mem");
+    assert_eq!(offered(1), ["memory"]);
+    typing("U3", "host", "d");
+    assert!(offered(2).is_empty(), "a Guest may not know");
+    let chosen = json!([{"name": "metric", "value": "cpu"}, {"name": "host", "value": "db-1"}]);
+    let said = json!({"channel": "C1", "user": "U2", "name": "ops",
+        "options": [{"name": "metric", "type": 1, "options": chosen}]});
+    server.tell("command", &said);
+    server.wait("channel=C1&text=42");
+    assert_eq!(server.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn what_somebody_may_not_do_is_said_to_them_alone() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    // A message is answered in private, a command where only they see it.
+    server.says("U2", "C1", "<@BOT> grant admin <@U2>");
+    server.wait("channel=D2&text=Admin");
+    let said = json!({"channel": "C1", "user": "U2", "name": "ops", "options": [
+        {"name": "ask", "type": 1, "options": [{"name": "question", "value": "grant admin <@U2>"}]}]});
+    server.tell("command", &said);
+    server.wait("channel=C1&text=Admin");
+    let public: Vec<_> = server.said("C1").into_iter().filter(|it| it["to"].is_null()).collect();
+    assert_eq!(public, [] as [Value; 0]);
+    // A stranger gets a code to show to an Admin, and nobody else sees it.
+    server.says("U3", "C1", "<@BOT> status");
+    server.wait("channel=D3&text=grant%20viewer");
+    assert_eq!(server.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn who_takes_no_direct_messages_is_told_so_and_no_secret() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    server.set("dms_closed", json!(["U3"]));
+    server.says("U3", "C1", "<@BOT> status");
+    server.wait("text=direct%20messages");
+    let told = server.said("C1");
+    assert!(!told[0].to_string().contains("grant viewer"), "{told:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_button_that_asks_opens_a_window_and_says_what_was_answered() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let posted = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = Card::titled("Approval needed").button("Reject", "reject 7F3K");
+        card.buttons[0].ask = Some("Why not?".to_owned());
+        let discord = Discord::new(server.adapter(folder.path())).unwrap();
+        discord.post(&channel(&server, "C1"), &card, &DedupeKey::new("approval")).await.unwrap()
+    });
+    let press = json!({"channel": "C1", "id": posted.message, "label": "Reject", "user": "U1"});
+    server.tell("press", &press);
+    let state = server.wait("interactions=1");
+    let window = &state["interactions"][0];
+    assert_eq!(window["type"], 9, "{window:#}");
+    assert!(window.to_string().contains("Why not?"), "{window:#}");
+    server.tell("submit", &json!({"user": "U1", "values": {"answer": "not now"}}));
+    server.wait("channel=C1&text=not%20available%20yet");
+    assert_eq!(server.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test]
+async fn a_message_shows_its_newest_picture_and_no_other() {
+    let Some(server) = Server::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let discord = Discord::new(server.adapter(folder.path())).unwrap();
+    let image = |alt: &str| {
+        let image = Image { name: "cpu.png".into(), png: alt.as_bytes().to_vec(), alt: alt.into() };
+        Card::titled("CPU").with(Block::Image(image))
+    };
+    let (place, key) = (channel(&server, "C1"), DedupeKey::new("k"));
+    let posted = discord.post(&place, &image("before"), &key).await.unwrap();
+    discord.edit(&posted, &image("after")).await.unwrap();
+    let shown = &server.said("C1")[0]["attachments"];
+    assert_eq!(shown.as_array().unwrap().len(), 1, "{shown:#}");
+    assert_eq!(shown[0]["description"], "after");
+    discord.edit(&posted, &Card::titled("CPU")).await.unwrap();
+    assert_eq!(server.said("C1")[0]["attachments"], json!([]));
+    assert_eq!(server.state()["rejected"], json!([]));
+}
