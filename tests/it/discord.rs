@@ -2,6 +2,7 @@
 //! API.
 
 mod answers;
+mod faults;
 
 use chat::{ChatAdapter as _, Conversation, Platform, UserRef, testing::conformance};
 use discord::Discord;

@@ -30,5 +30,7 @@ mod secrets;
 #[cfg(feature = "slack")]
 mod slack;
 mod store;
+#[cfg(any(feature = "discord", feature = "slack"))]
+mod story;
 mod support;
 mod watch;

@@ -2,7 +2,6 @@
 
 mod answers;
 mod faults;
-mod story;
 
 use chat::{ChatAdapter as _, Conversation, Platform, UserRef, testing::conformance};
 use secrecy::SecretString;

@@ -10,6 +10,8 @@ pub mod everywhere;
 pub mod peers;
 pub mod proxy;
 pub mod room;
+#[cfg(any(feature = "discord", feature = "slack"))]
+pub mod rooms;
 pub mod scripted;
 pub mod serving;
 #[cfg(feature = "slack")]

@@ -36,7 +36,7 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
     set         token_revoked (401, close code 4004), unauthorized (401 only), content_intent_allowed (false: 4014),
                 interaction_life (900), answer_within (3), nonce_life (300), session_life (180: how long a session
                 can be resumed), heartbeat_interval (41250), echo (false: the bot does not get its own messages and
-                reactions back), dms_closed [users], member {channel: bool} (an unknown channel is made)
+                reactions back), dms_closed [users], left [users who are not on the server], member {channel: bool} (an unknown channel is made)
     flood       events, per_second, users, text, channel? (else direct messages)
 
     GET flood   sent, done, replies (messages of the bot since its beginning)
@@ -79,7 +79,7 @@ Json = dict[str, Any]
 SETTINGS: Json = {
     "token_revoked": False, "unauthorized": False, "content_intent_allowed": True, "interaction_life": 900,
     "answer_within": 3, "nonce_life": 300, "session_life": 180, "heartbeat_interval": 41250, "mute_acks": False,
-    "echo": True, "dms_closed": []}
+    "echo": True, "dms_closed": [], "left": []}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay")
 TOKEN = re.compile(r"(?:Bot )?([\w-]+)\.double\.token")
 EPOCH, BASE = 1_420_070_400_000, 1_100_000_000_000_000_000
@@ -867,7 +867,7 @@ class Rest(Store):
     @route("GET", "/guilds/{guild}/members/{user}")
     def get_member(self, call: Call, guild: str, user: str) -> Json:
         self.get_guild(call, guild)
-        if self.names.get(user) not in self.users:
+        if self.names.get(user) not in self.users or self.names[user] in self.settings["left"]:
             raise ApiError(404, 10007, "Unknown Member")
         return self.member(self.names[user])
 

@@ -457,7 +457,7 @@ fn closed(frame: Option<&CloseFrame>) -> Ended {
              `discord.read_messages`",
         ),
         4_010..=4_012 => wrong("it is too large for one connection, or this program is too old"),
-        1_000 | 1_001 | 4_003 | 4_006 | 4_007 | 4_009 => Ended::SessionOver,
+        4_006 | 4_007 | 4_009 => Ended::SessionOver,
         _ => Ended::Lost(unreachable(format!("gateway: closed with {code} {reason}"))),
     }
 }
@@ -481,10 +481,10 @@ mod tests {
         for code in [4_004, 4_010, 4_011, 4_012, 4_013, 4_014] {
             assert!(matches!(close(code), Ended::ShutOut(ChatError::Barred { .. })), "{code}");
         }
-        for code in [4_007, 4_009, 1_000] {
+        for code in [4_007, 4_009] {
             assert!(matches!(close(code), Ended::SessionOver), "{code}");
         }
-        for code in [4_000, 4_001, 4_002, 4_005, 4_008, 1_006, 1_011] {
+        for code in [1_000, 1_001, 4_000, 4_001, 4_002, 4_005, 4_008, 1_006, 1_011] {
             assert!(matches!(close(code), Ended::Lost(_)), "{code}");
         }
     }

@@ -72,6 +72,13 @@ impl Server {
         }
     }
 
+    /// A fault of the next calls of a route, which names channels by their short names.
+    pub fn breaks(&self, route: &str, mut fault: Value) {
+        let parts = route.split('/').map(|part| self.ids[part].as_str().unwrap_or(part));
+        fault["route"] = json!(parts.collect::<Vec<_>>().join("/"));
+        self.tell("fault", &fault);
+    }
+
     /// Somebody says something; the number of the message.
     pub fn says(&self, user: &str, channel: &str, text: &str) -> String {
         let said = self.tell("message", &json!({"channel": channel, "user": user, "text": text}));

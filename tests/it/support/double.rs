@@ -47,11 +47,6 @@ impl Double {
         state
     }
 
-    /// A fault of the next calls.
-    pub fn breaks(&self, fault: &Value) {
-        self.tell("fault", fault);
-    }
-
     /// Sets something.
     pub fn set(&self, name: &str, value: impl Into<Value>) {
         self.tell("set", &json!({ name: value.into() }));
