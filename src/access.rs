@@ -91,6 +91,8 @@ pub enum Permission {
     RequestAction,
     /// Approve or reject an action of this risk.
     ApproveAction(Risk),
+    /// Say what is told in a channel.
+    ConfigureChannels,
     /// Grant and revoke roles.
     ManageAccess,
 }
@@ -102,6 +104,7 @@ impl Permission {
             Self::Introduce => Role::Guest,
             Self::Ask => Role::Viewer,
             Self::ManageIncidents
+            | Self::ConfigureChannels
             | Self::ReadLogs
             | Self::RawQuery
             | Self::RequestAction
@@ -120,6 +123,7 @@ impl Permission {
             Self::RawQuery => "send raw PromQL",
             Self::RequestAction => "request actions",
             Self::ApproveAction(_) => "decide on actions",
+            Self::ConfigureChannels => "say what is told in a channel",
             Self::ManageAccess => "grant and revoke roles",
         }
     }

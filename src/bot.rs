@@ -3,6 +3,7 @@
 pub mod ask;
 mod budget;
 pub mod cards;
+mod channels;
 mod incidents;
 pub mod intent;
 pub mod outbox;
@@ -247,6 +248,9 @@ impl Bot {
                 let speaking = Speaking { principal, name, conversation, named, hosts };
                 self.about_incidents(&intent, &speaking).await?.into()
             }
+            Intent::Channel { change } => {
+                self.channel(principal, &event.conversation, change.as_ref(), fleet).await?.into()
+            }
             Intent::Remediate { .. }
             | Intent::Approve { .. }
             | Intent::Reject { .. }
@@ -344,6 +348,7 @@ impl Intent {
             Permission::Introduce => !matches!(self, Self::Link { confirmed: true, .. }),
             Permission::Ask => true,
             Permission::ManageIncidents
+            | Permission::ConfigureChannels
             | Permission::ReadLogs
             | Permission::RawQuery
             | Permission::RequestAction

@@ -1,16 +1,22 @@
 //! From found anomalies to what people see: correlated, kept and queued in one transaction.
 
+mod channels;
 mod due;
 mod picture;
 mod recent;
 mod work;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use chat::{Card, Conversation, UserRef};
+use chat::{Card, Conversation};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use channels::Channel;
+pub(crate) use channels::{change, channels, configured, settings_of};
 use picture::Picture;
 pub use recent::Recent;
 pub use work::Work;
@@ -22,10 +28,8 @@ use crate::{
     },
     app::App,
     bot::cards::incident as cards,
-    config::Config,
     metrics::MetricsError,
-    people,
-    store::{Actor, AuditEvent, Reply, Served, StoreError, Wanted, WriteTx},
+    store::{Actor, AuditEvent, Reply, Served, StoreError, Wanted, WriteTx, channel_id},
 };
 
 /// Lines of one kind in the history of an incident come at most once in so many minutes.
@@ -35,8 +39,10 @@ const LINE_EVERY_MINUTES: i64 = 5;
 #[derive(Clone)]
 pub struct Incidents {
     app: Arc<App>,
-    /// Where people are told of new ones.
-    channels: Vec<Conversation>,
+    /// The platforms on which people are told of new ones.
+    served: Vec<Served>,
+    /// The keys of messages that are known to be there.
+    told: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Why nothing was kept. The next look does it again.
@@ -54,6 +60,7 @@ pub enum IncidentsError {
 struct Look<'a> {
     found: &'a [Anomaly],
     placement: &'a Placement,
+    channels: &'a [Channel],
     pictures: HashMap<String, Picture>,
     now: DateTime<Utc>,
 }
@@ -68,16 +75,14 @@ pub struct Observed {
 }
 
 impl Incidents {
-    /// The incidents of this bot, told in the configured channels of connected platforms.
+    /// The incidents of this bot, told in the channels of connected platforms.
     pub fn new(app: Arc<App>, served: &[Served]) -> Self {
-        let mut channels = channels(&app.config);
-        channels.retain(|it| served.iter().any(|served| served.covers(it)));
-        Self { app, channels }
+        Self { app, served: served.to_vec(), told: Arc::default() }
     }
 
     /// The same without anywhere to tell of new ones: for those who only work on them.
     pub fn silent(app: Arc<App>) -> Self {
-        Self { app, channels: Vec::new() }
+        Self::new(app, &[])
     }
 
     /// Takes in what a look at the metrics found: every anomaly that goes on, and those that ended.
@@ -101,25 +106,29 @@ impl Incidents {
     ) -> Result<Vec<Observed>, IncidentsError> {
         let store = &self.app.store;
         let silences = store.silences(now).await?;
+        let channels = &self.channels().await?;
         // Most looks change nothing, and then nothing is locked.
         let known = store.incidents(Wanted::Known).await?;
-        let changes = self.changes(&known, found, placement, &silences, now);
+        let changes = self.changes(&known, found, placement, channels, &silences, now);
         let mut done = Vec::new();
         if !changes.is_empty() {
             let pictures = picture::pictures(&self.app, &changes).await;
-            let look = Look { found, placement, pictures, now };
+            let look = Look { found, placement, channels, pictures, now };
             done = match self.take_in(&look).await {
                 Err(error) if store.again(&error).await => self.take_in(&look).await?,
                 done => done?,
             };
             self.app.recent.forget();
         }
-        self.say_what_is_due(&known, &silences, now).await?;
+        if !channels.is_empty() {
+            self.make_up_for(channels, &silences, now).await?;
+            self.say_what_is_due(&known, &silences, now).await?;
+        }
         Ok(done)
     }
 
     async fn take_in(&self, look: &Look<'_>) -> Result<Vec<Observed>, StoreError> {
-        let Look { found, placement, pictures, now } = look;
+        let Look { found, placement, channels, pictures, now } = look;
         let (store, now) = (&self.app.store, *now);
         let mut tx = store.begin_write().await?;
         let mut last = store.lock_incidents(&mut tx).await?;
@@ -129,7 +138,7 @@ impl Incidents {
         let mut done = Vec::new();
         let mut audit = Vec::new();
         for IncidentChange { kind, mut incident, touched } in
-            self.changes(&known, found, placement, silences, now)
+            self.changes(&known, found, placement, channels, silences, now)
         {
             if incident.number == 0 {
                 last += 1;
@@ -137,8 +146,10 @@ impl Incidents {
             }
             let until = incident.silenced_until(silences, now);
             let mut telling = telling(kind, &incident, until.is_some());
-            if telling == Telling::Announce && self.channels.is_empty() {
-                // Whoever is connected somewhere does it, perhaps later.
+            let told_in = channels.iter().filter(|it| self.wants(it, &incident, now));
+            let told_in: Vec<_> = told_in.map(|it| it.place.clone()).collect();
+            if telling == Telling::Announce && told_in.is_empty() {
+                // Whoever is connected somewhere does it, perhaps later; or a channel that wants it then.
                 telling = Telling::Nothing;
             }
             incident.announced |= telling == Telling::Announce;
@@ -157,7 +168,7 @@ impl Incidents {
             if let Some(Picture { png, .. }) = picture {
                 store.keep_picture(&mut tx, incident.number, png).await?;
             }
-            self.tell(&mut tx, &incident, until, telling, kind, now).await?;
+            self.tell(&mut tx, &incident, until, (telling, &told_in), kind, now).await?;
             if kind > ChangeKind::Updated {
                 audit.push(on_record(kind, &incident, now));
             }
@@ -176,14 +187,15 @@ impl Incidents {
         known: &[Incident],
         found: &[Anomaly],
         placement: &Placement,
+        channels: &[Channel],
         silences: &[Silence],
         now: DateTime<Utc>,
     ) -> Vec<IncidentChange> {
         let mut changes = correlate(known, found, placement, now);
         let unheard = known.iter().filter(|incident| {
-            !self.channels.is_empty()
-                && incident.is_live()
+            incident.is_live()
                 && !incident.announced
+                && channels.iter().any(|it| self.wants(it, incident, now))
                 && incident.silenced_until(silences, now).is_none()
                 && changes.iter().all(|change| change.incident.number != incident.number)
         });
@@ -213,7 +225,7 @@ impl Incidents {
         tx: &mut WriteTx,
         incident: &Incident,
         silenced_until: Option<DateTime<Utc>>,
-        telling: Telling,
+        (telling, told_in): (Telling, &[Conversation]),
         kind: ChangeKind,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
@@ -222,7 +234,7 @@ impl Incidents {
             Telling::Nothing => return Ok(()),
             Telling::Announce => {
                 let card = self.card(tx, incident, silenced_until, now).await?;
-                for channel in &self.channels {
+                for channel in told_in {
                     let key = root_key(incident.number, channel);
                     let reply = Reply::new(channel.clone(), card.clone(), key);
                     store.keep_living(tx, &reply, true).await?;
@@ -265,6 +277,15 @@ impl Incidents {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message is known to be there.
+    fn is_told(&self, key: &str) -> bool {
+        self.told().contains(key)
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn card(
@@ -331,19 +352,5 @@ fn beginning(number: u32) -> String {
 }
 
 fn root_key(number: u32, channel: &Conversation) -> String {
-    let Conversation { platform, workspace, channel, .. } = channel;
-    format!("{}{platform}:{workspace}:{channel}", beginning(number))
-}
-
-/// `console`, or `PLATFORM:WORKSPACE:CHANNEL`.
-/// Where people are told of incidents, connected or not.
-pub(crate) fn channels(config: &Config) -> Vec<Conversation> {
-    config.alerts.channels.iter().filter_map(|name| channel(name)).collect()
-}
-
-fn channel(name: &str) -> Option<Conversation> {
-    let place: UserRef =
-        if name == "console" { people::console_user() } else { name.parse().ok()? };
-    let UserRef { platform, workspace, user } = place;
-    Some(Conversation { platform, workspace, channel: user, thread: None })
+    format!("{}{}", beginning(number), channel_id(channel))
 }

@@ -110,7 +110,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Vec<(String, Result<Stri
     let mut found = Vec::new();
     for adapter in platforms.adapters {
         let platform = adapter.platform();
-        let channels = incidents::channels(config).into_iter();
+        let channels = incidents::configured(config).into_iter();
         let channels: Vec<_> = channels.filter(|it| it.platform == platform).collect();
         let findings = adapter.examine(&channels).await.into_iter();
         found.extend(findings.map(|it| (format!("{platform} {}", it.what), it.result)));

@@ -30,6 +30,7 @@ macro_rules! safely {
 }
 
 mod audit;
+mod channels;
 mod completion;
 mod connect;
 mod conversations;
@@ -46,6 +47,7 @@ mod words;
 mod write;
 
 pub use audit::{Actor, AuditEvent, Verified, VerifyError};
+pub(crate) use channels::channel_id;
 pub use completion::{Completed, Completion};
 pub use conversations::{Speaker, Turn};
 pub use error::{Result, StoreError};

@@ -2,6 +2,7 @@
 //!
 //! Pure: [`correlate`] says what changes, and nothing here keeps or tells it.
 
+mod channel;
 mod cluster;
 mod correlate;
 mod due;
@@ -13,6 +14,7 @@ mod symptom;
 #[cfg(test)]
 mod tests;
 
+pub use channel::{ChannelChange, ChannelSettings, ParseQuietHoursError, QuietHours};
 pub use correlate::{ChangeKind, IncidentChange, correlate};
 pub use due::{Due, Pace};
 pub use learning::{LeftOut, left_out};

@@ -1,5 +1,6 @@
 //! Domain values → cards: every sentence a person reads is written here. Pure.
 
+mod channels;
 mod forecast;
 mod help;
 pub mod incident;
@@ -8,6 +9,7 @@ mod numbers;
 mod people;
 mod status;
 
+pub use channels::{channel, no_environment};
 pub(super) use forecast::{forecast, soonest};
 pub use help::{first_screen, help, not_understood};
 pub(super) use incidents::{

@@ -13,7 +13,7 @@ mod tests;
 mod times;
 mod tokens;
 
-pub use crate::anomaly::incident::{Feedback, IncidentState, Normality};
+pub use crate::anomaly::incident::{ChannelChange, Feedback, IncidentState, Normality};
 pub use interpret::interpret;
 
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,12 @@ pub enum Intent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         window: Option<Window>,
     },
+    /// What is told in the channel where it is said.
+    Channel {
+        /// What is changed of it; absent shows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<ChannelChange>,
+    },
     /// Change something.
     Remediate {
         /// What to do.
@@ -326,6 +332,7 @@ impl Intent {
             Self::Feedback { .. } => "feedback",
             Self::NewNormal { .. } => "new_normal",
             Self::ShadowReport { .. } => "shadow_report",
+            Self::Channel { .. } => "channel",
             Self::Remediate { .. } => "remediate",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
@@ -356,9 +363,11 @@ impl Intent {
             | Self::Incidents { .. }
             | Self::Incident { .. }
             | Self::ShadowReport { .. }
+            | Self::Channel { change: None }
             | Self::Approvals {}
             | Self::Executions { .. }
             | Self::Runbooks {} => Permission::Ask,
+            Self::Channel { change: Some(_) } => Permission::ConfigureChannels,
             Self::Acknowledge { .. }
             | Self::Unacknowledge { .. }
             | Self::Silence { .. }
@@ -404,6 +413,7 @@ impl Intent {
             | Self::Feedback { .. }
             | Self::NewNormal { .. }
             | Self::ShadowReport { .. }
+            | Self::Channel { .. }
             | Self::Approve { .. }
             | Self::Reject { .. }
             | Self::Approvals {}

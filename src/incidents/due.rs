@@ -25,9 +25,6 @@ impl Incidents {
         silences: &[Silence],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        if self.channels.is_empty() {
-            return Ok(());
-        }
         let store = &self.app.store;
         let ended = store.ended_silences(now).await?;
         let pace = self.pace();

@@ -114,7 +114,9 @@ async fn tell(
             adapters.iter().filter(|it| !matches!(it.condition(), Condition::Lost(_)));
         connected.any(|it| it.platform() == channel.platform)
     };
-    let channels: Vec<_> = incidents::channels(&app.config).into_iter().filter(reached).collect();
+    let channels = incidents::channels(app).await?.into_iter();
+    let told = channels.filter(|channel| channel.settings.incidents).map(|channel| channel.place);
+    let channels: Vec<_> = told.filter(reached).collect();
     if channels.is_empty() {
         return Ok(());
     }

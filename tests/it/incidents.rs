@@ -1,5 +1,6 @@
 //! Incidents: found, told once, worked on, over.
 
+mod channels;
 mod cut;
 mod time;
 

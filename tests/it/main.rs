@@ -33,4 +33,6 @@ mod store;
 #[cfg(any(feature = "discord", feature = "slack"))]
 mod story;
 mod support;
+#[cfg(all(feature = "discord", feature = "slack"))]
+mod together;
 mod watch;

@@ -73,6 +73,11 @@ fn tick(known: &[Incident], found: &[Anomaly], now: i64) -> (Vec<ChangeKind>, Ve
     (changes.iter().map(|it| it.kind).collect(), after(known, changes))
 }
 
+/// Some incident.
+pub(super) fn incident() -> Incident {
+    tick(&[], &[anomaly("web-1", 0, None, &["cpu"])], 0).1.remove(0)
+}
+
 #[test]
 fn one_host_is_one_incident_with_its_own_name_and_place() {
     let (kinds, open) = tick(&[], &[anomaly("web-1", 0, None, &["cpu", "load"])], 1);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a permission lets people say; the first example is the one on the button.
-const TOPICS: [(Permission, &str, &[&str]); 7] = [
+const TOPICS: [(Permission, &str, &[&str]); 8] = [
     (
         Permission::Ask,
         "Ask",
@@ -50,6 +50,11 @@ const TOPICS: [(Permission, &str, &[&str]); 7] = [
         Permission::ApproveAction(Risk::Low),
         "Decide",
         &["approvals", "approve 7F3K", "reject 7F3K too risky"],
+    ),
+    (
+        Permission::ConfigureChannels,
+        "Say what is told in a channel",
+        &["channel", "channel severity high", "channel quiet 22:00-07:00"],
     ),
     (
         Permission::ManageAccess,

@@ -1,10 +1,12 @@
 //! Requests that change something: each verb with its own strict grammar. A word that is not
 //! understood makes the whole text a non-request, because half a request is another request.
 
+mod channels;
 mod incidents;
 mod machines;
 mod people;
 
+pub(super) use channels::{asks_about_channel, is_about_channels};
 use incidents::Work;
 use people::code_at;
 
@@ -73,6 +75,7 @@ pub(super) fn read(verb: Verb, mut request: Request<'_, '_>) -> Parsed {
         Verb::Feedback(verdict) => request.feedback(verdict),
         Verb::NewNormal(answer) => request.new_normal(answer),
         Verb::Silence => request.silence(),
+        Verb::Channel => request.channel(),
     }
 }
 
@@ -91,6 +94,7 @@ pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> 
         Verb::Acknowledge | Verb::Unacknowledge | Verb::Resolve => (&WHERE, &["incident"]),
         Verb::Silence => (&WHERE, &["incident", "metric", "window"]),
         Verb::Feedback(_) | Verb::NewNormal(_) => (&[], &["incident"]),
+        Verb::Channel => (&[], &[]),
     };
     let all: Vec<&str> = places.iter().chain(own).copied().collect();
     if let Some(key) = options.other_than(&all) {

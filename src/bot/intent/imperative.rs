@@ -48,6 +48,8 @@ pub(super) enum Verb {
     Feedback(Option<Feedback>),
     /// Say whether an incident is the new normal, or take it back.
     NewNormal(Option<Normality>),
+    /// Say what is told in a channel.
+    Channel,
 }
 
 /// Where a request begins.
@@ -86,6 +88,7 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
         ("i" | "i'll", "take") if next(2) == "incident" || hosts::is_incident_id(next(2)) => {
             (Verb::Acknowledge, 2)
         }
+        ("channel", what) if command::is_about_channels(what) => (Verb::Channel, 1),
         ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Expected)), 1),
         ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Useful)), 1),
         ("false", "alarm") if names_incident(next(2)) => {

@@ -30,6 +30,9 @@ pub fn interpret(event: &Inbound, fleet: &Fleet, now: DateTime<chrono_tz::Tz>) -
     }
     let text = Text::read(written);
     let (mut words, marks) = text.tokens();
+    if command::asks_about_channel(&words) {
+        return question::plain(Intent::Channel { change: None });
+    }
     imperative::turn_around(&mut words);
     let opening = imperative::opening(&words).or_else(|| imperative::mistyped_opening(&words));
     let mut refused = None;

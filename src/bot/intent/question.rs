@@ -343,6 +343,11 @@ fn found(intent: Intent) -> Interpretation {
 }
 
 /// Not understood.
+/// What is wanted, with nothing to say about it.
+pub(super) fn plain(intent: Intent) -> Interpretation {
+    Interpretation { intent, notes: Vec::new(), unknown_hosts: Vec::new(), usage: None }
+}
+
 pub(super) fn unknown(notes: Vec<String>) -> Interpretation {
     Interpretation { intent: Intent::Unknown {}, notes, unknown_hosts: Vec::new(), usage: None }
 }

@@ -227,6 +227,36 @@ fn corrections_are_shown_back() {
 }
 
 #[test]
+fn what_is_told_in_a_channel_is_said_in_plain_words() {
+    use crate::anomaly::incident::Severity;
+    let quiet = |hours: &str| ChannelChange::Quiet(hours.parse().ok());
+    for (text, change) in [
+        ("channel incidents on", ChannelChange::Incidents(true)),
+        ("please channel incidents off", ChannelChange::Incidents(false)),
+        ("channel severity high", ChannelChange::Severity(Severity::High)),
+        ("channel severity all", ChannelChange::Severity(Severity::Low)),
+        ("channel environment PROD", ChannelChange::Environment(Some("prod".into()))),
+        ("channel environment all", ChannelChange::Environment(None)),
+        ("channel quiet 22:00-07:00", quiet("22:00-07:00")),
+        ("channel quiet from 22:00 to 07:00", quiet("22:00-07:00")),
+        ("channel quiet 22:00 – 07:30", quiet("22:00-07:30")),
+        ("channel quiet off", ChannelChange::Quiet(None)),
+        ("/ops channel reset", ChannelChange::Reset),
+    ] {
+        let read = read(text);
+        assert_eq!(read.intent, Intent::Channel { change: Some(change) }, "{text}");
+        assert_eq!(read.usage, None, "{text}");
+    }
+    assert_eq!(read("channel").intent, Intent::Channel { change: None });
+    for text in ["channel quiet late", "channel severity loud", "channel incidents"] {
+        assert!(read(text).usage.is_some_and(|usage| usage.contains("channel quiet")), "{text}");
+    }
+    let edited = Inbound { edited: true, ..event("channel incidents off") };
+    let intent = interpret(&edited, &fleet(), now()).intent;
+    assert!(!matches!(intent, Intent::Channel { change: Some(_) }), "{intent:?}");
+}
+
+#[test]
 fn what_is_missing_is_said_with_an_example() {
     for text in [
         "restart nginx",

@@ -28,6 +28,7 @@ async fn several_bots_that_start_at_once_make_one_schema() {
             "principals",
             "audit",
             "audit_head",
+            "channels",
             "samples",
             "anomalies",
             "feedback",
@@ -65,7 +66,7 @@ async fn start_together(url: &str) {
 async fn without_tables_every_word_says_what_to_run() {
     let folder = TempDir::new().unwrap();
     let store = Store::open(&sqlite_url(&folder), Clock::system()).await.unwrap();
-    assert_eq!(store.pending_migrations().await.unwrap().len(), 7);
+    assert_eq!(store.pending_migrations().await.unwrap().len(), 8);
     let error = store.record(&said("Ev1", "cpu?")).await.unwrap_err();
     assert!(error.to_string().contains("smartcloudops migrate"), "{error}");
 }
