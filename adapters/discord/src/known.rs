@@ -39,7 +39,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_learned_is_forgotten_after_a_while() {
-        let mut known = Known::for_(Duration::from_secs(60));
+        let mut known = Known::for_(Duration::from_mins(1));
         known.put("a", 1);
         assert_eq!((known.get("a"), known.get("b")), (Some(1), None));
         tokio::time::advance(Duration::from_secs(61)).await;

@@ -144,7 +144,7 @@ mod tests {
         }
         let now = at(60 * 1_000);
         let wait = memory.wait_to_identify(now).unwrap();
-        assert_eq!(wait, Duration::from_secs(24 * 3_600 - 60_000));
+        assert_eq!(wait, Duration::from_mins(24 * 60 - 1_000));
         assert_eq!(memory.wait_to_identify(at(24 * 3_600)), None);
     }
 }

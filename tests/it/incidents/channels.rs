@@ -13,8 +13,8 @@ use crate::support::room::{ANA, BEN, read};
 /// Said in this channel, to the bot.
 fn said_in(scene: &Scene<'_>, channel: &str, text: &str) -> Inbound {
     let mut event = scene.room.event(ANA, text);
-    event.conversation.channel = channel.to_owned();
-    event.message.conversation.channel = channel.to_owned();
+    channel.clone_into(&mut event.conversation.channel);
+    channel.clone_into(&mut event.message.conversation.channel);
     event
 }
 

@@ -95,7 +95,7 @@ fn f03_slack_closes_connections_and_nothing_is_lost() {
 #[test]
 fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_instead() {
     let Some(workspace) = Workspace::new() else { return };
-    workspace.tell("set", &json!({"ghosts": 9}));
+    workspace.set("ghosts", 9);
     let serving = connected(&workspace, "");
     becomes_well(&serving, |slack| {
         slack["ok"] == false && slack["detail"].as_str().unwrap().contains("10 connections")
@@ -106,7 +106,7 @@ fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_inste
     let told = state["messages"]["C1"][0].to_string();
     assert!(told.contains("type the command instead"), "{told}");
     // Slack sends events again, and sooner or later one comes here.
-    workspace.tell("set", &json!({"redeliver_after": 0.05}));
+    workspace.set("redeliver_after", 0.05);
     for _ in 0..40 {
         workspace.says("U1", "D1", "approve 7F3K");
     }
@@ -234,7 +234,7 @@ fn f19_an_edited_message_may_ask_and_never_acts() {
 #[test]
 fn f20_bots_and_the_bots_own_words_are_not_answered() {
     let Some(workspace) = Workspace::new() else { return };
-    workspace.tell("set", &json!({"echo": true}));
+    workspace.set("echo", true);
     let serving = connected(&workspace, "");
     let robot = json!({"channel": "C1", "user": "U4", "bot_id": "BOTHER", "text": "<@UBOT> help"});
     workspace.tell("message", &robot);
@@ -272,11 +272,11 @@ fn f23_a_revoked_token_pauses_slack_and_nothing_is_lost() {
         .tell("fault", &json!({"method": "chat.postMessage", "kind": "drop_before", "times": 1}));
     workspace.says("U1", "D1", "help");
     workspace.wait("acks=1");
-    workspace.tell("set", &json!({"revoked": true}));
+    workspace.set("revoked", true);
     becomes_well(&serving, |slack| {
         slack["ok"] == false && slack["detail"].as_str().unwrap().contains("token_revoked")
     });
-    workspace.tell("set", &json!({"revoked": false}));
+    workspace.set("revoked", false);
     becomes_well(&serving, |slack| slack["ok"] == true);
     workspace.wait("messages=1&channel=D1");
     assert_eq!(workspace.said("D1").len(), 1);
