@@ -132,7 +132,9 @@ impl Outbox {
         let retry = pause_before_retry(error, delivery.attempt, attempts)
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
-        if let (ChatError::RateLimited { .. }, Some(until)) = (error, retry) {
+        // Where the bot may not speak each message would be refused for itself.
+        let holds = matches!(error, ChatError::RateLimited { .. } | ChatError::Barred { .. });
+        if let (true, Some(until)) = (holds, retry) {
             line.hold(&delivery.reply.conversation.channel, until);
         }
         let label = if retry.is_some() { "put_back" } else { "given_up" };
@@ -191,6 +193,7 @@ impl Outbox {
             if let Err(error) = self.app.store.due_now(&line.served).await {
                 tracing::error!(%error, "cannot hurry the outbox");
             }
+            line.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
             line.wake.notify_one();
         }
     }
@@ -280,9 +283,18 @@ async fn show(
             }
             message
         }
-        How::Living { shown: Some(message), .. } if can.edits => {
-            adapter.edit(message, &card).await?;
-            message.clone()
+        How::Living { shown: Some(message), version, .. } if can.edits => {
+            match adapter.edit(message, &card).await {
+                // Somebody took it away, and it lives on in a new one.
+                Err(ChatError::Gone { .. }) => {
+                    let key = DedupeKey { key: format!("{}#{version}", reply.key), ..key };
+                    adapter.post(&reply.conversation, &card, &key).await?
+                }
+                edited => {
+                    edited?;
+                    message.clone()
+                }
+            }
         }
         How::Living { shown: Some(_), news: true, version } => {
             let key = DedupeKey { key: format!("{}#{version}", reply.key), ..key };
@@ -334,11 +346,11 @@ async fn answer(
 /// How long to wait before the next attempt, of so many at most; `None` when another one cannot help.
 fn pause_before_retry(error: &ChatError, attempt: u32, most: u32) -> Option<Duration> {
     match error {
+        ChatError::Barred { .. } | ChatError::Unreachable { .. } if attempt >= most => None,
         // Whoever let it in again is told what was to be said.
         ChatError::Barred { .. } => Some(BARRED_PAUSE),
         ChatError::RateLimited { retry_after, .. } => Some(*retry_after),
-        ChatError::Refused { .. } | ChatError::Unsupported { .. } => None,
-        ChatError::Unreachable { .. } if attempt >= most => None,
+        ChatError::Refused { .. } | ChatError::Unsupported { .. } | ChatError::Gone { .. } => None,
         ChatError::Unreachable { .. } => {
             let doubled = Duration::from_secs(1).saturating_mul(1 << attempt.min(16));
             Some(doubled.min(LONGEST_PAUSE))

@@ -420,7 +420,12 @@ fn is_chatter(event: &Inbound, reply: &Reply) -> bool {
 fn is_private(event: &Inbound, reply: &Reply) -> bool {
     let without_message = matches!(event.origin, Origin::Button | Origin::Command);
     match &reply.outcome {
-        Ok(_) => matches!(reply.intent, Intent::Link { .. }),
+        // Who is not known yet is shown a code.
+        Ok(_) => match reply.intent {
+            Intent::Link { .. } => true,
+            Intent::Whoami {} => reply.principal.is_none(),
+            _ => false,
+        },
         Err(refusal) => {
             without_message
                 || matches!(refusal.kind, RefusalKind::NotPermitted | RefusalKind::UnknownUser)

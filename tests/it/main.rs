@@ -14,6 +14,8 @@ mod architecture;
 mod ask;
 mod backtest;
 mod bad_input;
+#[cfg(all(feature = "discord", feature = "slack"))]
+mod cards;
 mod cli;
 mod conversation;
 mod crash;

@@ -6,7 +6,7 @@
 FILE gets the base URL once the double listens; it runs until SIGTERM. One process serves many independent worlds:
 NAME comes into being with the first use of the bot token `NAME.double.token` or of a control path with NAME. A world
 is one guild with the text channels C1 and C2, C9 which the bot cannot see, the members U1..U5 with the direct messages
-D1..D5, and the role `ops`. Everything has a snowflake, listed both ways in `ids` of the state: those of GUILD and APP
+D1..D5, and the roles `ops` and `self`, the bot's own. Everything has a snowflake, listed both ways in `ids` of the state: those of GUILD and APP
 depend on NAME, the others (BOT too) are the same everywhere. Threads are T1, T2, … as they come. Control takes short
 names and snowflakes alike, and U1 for D1. Requests are judged by the documented limits and, with --openapi (Discord's
 own description of its API, specs/openapi.json of github.com/discord/discord-api-spec, packed by gzip), by its schemas too; what was
@@ -472,7 +472,7 @@ class Store:
     def __init__(self, name: str, base: str, schemas: Optional[Schemas]) -> None:
         self.name, self.base, self.schemas, self.settings = name, base, schemas, copy.deepcopy(SETTINGS)
         own = int(hashlib.sha256(name.encode()).hexdigest()[:9], 16)
-        self.ids = {"BOT": str(BASE + 500), "HOOK": str(BASE + 501), "ops": str(BASE + 401),
+        self.ids = {"BOT": str(BASE + 500), "HOOK": str(BASE + 501), "ops": str(BASE + 401), "self": str(BASE + 402),
                     "APP": str(BASE + 10**12 + own), "GUILD": str(BASE + 2 * 10**12 + own)}
         self.names = {value: key for key, value in self.ids.items()}
         self.channels: dict[str, Json] = {}
@@ -560,7 +560,7 @@ class Store:
 
     def member(self, short: str, user: bool = True) -> Json:
         return {**({"user": self.user(short)} if user else {}), "nick": None, "avatar": None, "banner": None,
-                "roles": [self.ids["ops"]] if short in ("BOT", "U1") else [], "deaf": False, "mute": False,
+                "roles": [self.ids[role] for role in {"BOT": ("ops", "self"), "U1": ("ops",)}.get(short, ())], "deaf": False, "mute": False,
                 "joined_at": "2024-01-01T00:00:00.000000+00:00", "premium_since": None, "flags": 0, "pending": False,
                 "communication_disabled_until": None}
 
@@ -591,7 +591,9 @@ class Store:
                 "owner_id": self.ids["U1"], "afk_channel_id": None, "afk_timeout": 300, "verification_level": 0,
                 "default_message_notifications": 1, "explicit_content_filter": 0, "emojis": [], "features": [],
                 "roles": [{**role, "id": self.ids["GUILD"], "name": "@everyone", "position": 0},
-                          {**role, "id": self.ids["ops"], "name": "ops", "position": 1}], "mfa_level": 0,
+                          {**role, "id": self.ids["ops"], "name": "ops", "position": 1},
+                          {**role, "id": self.ids["self"], "name": "bot", "position": 2, "managed": True,
+                           "tags": {"bot_id": self.ids["BOT"]}}], "mfa_level": 0,
                 "application_id": None, "system_channel_id": None, "system_channel_flags": 0,
                 "rules_channel_id": None, "max_members": 250_000, "vanity_url_code": None, "description": None,
                 "banner": None, "premium_tier": 0, "premium_subscription_count": 0, "preferred_locale": "en-US",
@@ -863,6 +865,10 @@ class Rest(Store):
     def get_channels(self, call: Call, guild: str) -> list:
         self.get_guild(call, guild)
         return [self.channel_data(c) for c in self.channels if c.startswith("C")]
+
+    @route("GET", "/guilds/{guild}/roles")
+    def get_roles(self, call: Call, guild: str) -> list:
+        return self.get_guild(call, guild)["roles"]
 
     @route("GET", "/guilds/{guild}/members/{user}")
     def get_member(self, call: Call, guild: str, user: str) -> Json:

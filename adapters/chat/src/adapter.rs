@@ -113,6 +113,12 @@ pub enum ChatError {
         /// Its reason, and the remedy.
         reason: String,
     },
+    /// The message is not there any more: somebody took it away.
+    #[error("the message on {platform} is gone")]
+    Gone {
+        /// The platform.
+        platform: Platform,
+    },
     /// The platform said no; trying again does not help.
     #[error("{platform} refused: {reason}")]
     Refused {

@@ -33,4 +33,4 @@ pub use inbound::{
     Assurance, Conversation, Inbound, MessageRef, Origin, ParseUserRefError, Platform, UserRef,
 };
 pub use pause::pause;
-pub use text::{Style, cut, escape_invisible, text};
+pub use text::{Style, cut, escape_invisible, text, tidy};

@@ -151,26 +151,68 @@ impl ChatAdapter for FakeChat {
 
 /// One card of every kind, for golden files.
 pub fn sample_cards() -> Vec<(&'static str, Card)> {
+    let image = |name: &str, alt: &str| {
+        let png = vec![0x89, b'P', b'N', b'G'];
+        Block::Image(Image { name: name.into(), png, alt: alt.into() })
+    };
+    let fields = |fields: &[(&str, &str)]| {
+        let owned = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Block::Fields(owned.collect())
+    };
+    let rows = |header: &[&str], rows: &[&[&str]], more| {
+        let texts = |row: &[&str]| row.iter().map(|cell| (*cell).to_owned()).collect();
+        let rows = rows.iter().map(|row| texts(row)).collect();
+        Block::Table(Table { header: texts(header), rows, more })
+    };
+    let button = |label: &str, style, command: &str, ask: Option<&str>| Button {
+        label: label.into(),
+        style,
+        command: command.into(),
+        ask: ask.map(str::to_owned),
+    };
+    let incident = Card::titled("#7 CPU 97 % on web-1 (normal 12–35 %) since 12:00")
+        .tone(Tone::Bad)
+        .with(fields(&[
+            ("state", "open, nobody is on it"),
+            ("severity", "high"),
+            ("seen", "twice"),
+        ]))
+        .with(rows(
+            &["metric", "value", "normal"],
+            &[&["CPU", "97 %", "12–35 %"], &["load", "14.2", "0.3–2.1"]],
+            1,
+        ))
+        .with(image("incident.png", "CPU of web-1 against what is normal and the day before"))
+        .note("about once in 40 days · live 12:03:10 UTC")
+        .button("Acknowledge", "ack 7")
+        .button("Expected", "expected 7")
+        .menu("Silence …", [("1 h", "silence incident 7 1h"), ("2 h", "silence incident 7 2h")]);
+    let mut approval = Card::titled("Approval needed: restart nginx on web-1")
+        .tone(Tone::Warning)
+        .with(fields(&[("asked by", "Ana"), ("why", "#7 CPU 97 %"), ("risk", "low")]))
+        .with(Block::Code("systemctl restart nginx".into()))
+        .note("expires 14:32 · or say `approve 7F3K`");
+    approval.buttons = vec![
+        button("Approve", ButtonStyle::Primary, "approve 7F3K", None),
+        button("Reject", ButtonStyle::Danger, "reject 7F3K", Some("Why not?")),
+    ];
     vec![
         (
             "answer",
             Card::titled("CPU, last 30 min: 2 hosts")
-                .with(Block::Table(Table {
-                    header: vec!["host".into(), "avg".into()],
-                    rows: vec![
-                        vec!["web-1".into(), "41.7 %".into()],
-                        vec!["web-2".into(), "38.2 %".into()],
-                    ],
-                    more: 18,
-                }))
-                .with(Block::Image(Image {
-                    name: "cpu.png".into(),
-                    png: vec![0x89, b'P', b'N', b'G'],
-                    alt: "CPU of web-1 and web-2 over 30 minutes".into(),
-                }))
+                .with(rows(&["host", "avg"], &[&["web-1", "41.7 %"], &["web-2", "38.2 %"]], 18))
+                .with(image("cpu.png", "CPU of web-1 and web-2 over 30 minutes"))
                 .note("live 12:03:10 UTC")
                 .button("Last 6 h", "metric cpu window=6h"),
         ),
+        ("incident", incident.clone()),
+        (
+            "resolved",
+            Card { tone: Tone::Good, ..Card::titled("#7 over: CPU 97 % on web-1, 24 min") }.with(
+                fields(&[("state", "resolved by Ana at 12:24"), ("note", "removed old logs")]),
+            ),
+        ),
+        ("approval", approval),
         (
             "refusal",
             Card::titled("There is no host `wbe-9`")

@@ -77,6 +77,12 @@ pub fn escape_invisible(text: &str) -> String {
     out
 }
 
+/// The same words with single spaces between them. Lines stay lines, and empty ones are left out.
+pub fn tidy(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
 /// The first characters of a text; what is left out is shown as `…`.
 pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

@@ -24,15 +24,21 @@ pub struct Typing {
 
 /// The commands as Discord is told them
 /// (<https://docs.discord.com/developers/interactions/application-commands>).
-pub(crate) fn all() -> Value {
+pub(crate) fn all(everywhere: bool) -> Value {
     use CommandOptionType::{String as Text, SubCommand};
     let sub = |name, about| CreateCommandOption::new(SubCommand, name, about);
     let text = |name, about| CreateCommandOption::new(Text, name, about);
     let suggested = |name, about| text(name, about).set_autocomplete(true);
     let ops = CreateCommand::new(NAME)
-        .description("Ask about your machines, and look after their incidents")
-        .integration_types(vec![InstallationContext::Guild])
-        .contexts(vec![InteractionContext::Guild, InteractionContext::BotDm])
+        .description("Ask about your machines, and look after their incidents");
+    // Those of one server are there alone.
+    let ops = if everywhere {
+        ops.integration_types(vec![InstallationContext::Guild])
+            .contexts(vec![InteractionContext::Guild, InteractionContext::BotDm])
+    } else {
+        ops
+    };
+    let ops = ops
         .add_option(sub("ask", "Ask or say anything, as in a message").add_sub_option(
             text("question", "For example: when is db-1's disk full?").required(true),
         ))
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_command_that_discord_is_told_is_understood() {
-        let commands = all();
+        let commands = all(true);
         for sub in commands[0]["options"].as_array().unwrap() {
             let options: Vec<_> = sub["options"].as_array().into_iter().flatten().collect();
             let options: Vec<_> =

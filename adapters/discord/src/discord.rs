@@ -37,6 +37,9 @@ const MEMBERS_LAST: Duration = Duration::from_mins(5);
 /// How long it is remembered what a thread would be called.
 const TITLES_LAST: Duration = Duration::from_hours(1);
 
+/// How long it is remembered which key a message carries.
+const KEYS_LAST: Duration = Duration::from_hours(24);
+
 /// Reads the token again, so that a new one is taken without a restart.
 pub type Reload = Box<dyn Fn() -> Option<SecretString> + Send + Sync>;
 /// Says what time it is.
@@ -84,6 +87,8 @@ pub(crate) struct State {
     pub(crate) members: Known<bool>,
     /// What threads under messages would be called.
     pub(crate) titles: Known<String>,
+    /// What messages of a while ago are known by.
+    pub(crate) keys: Known<String>,
     token: SecretString,
     condition: Condition,
     /// Who the bot is, once Discord said so.
@@ -103,6 +108,7 @@ impl Discord {
             places: Known::for_(PLACES_LAST),
             members: Known::for_(MEMBERS_LAST),
             titles: Known::for_(TITLES_LAST),
+            keys: Known::for_(KEYS_LAST),
             token: settings.token,
             condition: Condition::Connecting,
             me: None,
@@ -186,21 +192,20 @@ impl Discord {
             Some(guild) => guild.clone(),
             None => only(&self.rest.guilds(&token).await?)?,
         };
-        let me = Myself { user, application, guild };
+        let role = self.rest.role(&token, &guild, &user).await;
+        let me = Myself { user, application, guild, role };
         self.state().me = Some(me.clone());
         Ok(me)
     }
 
-    /// Tells Discord the commands, unless it was told these before. Without them people still can write.
+    /// Tells Discord the commands; telling the same again changes nothing. Without them people still can write.
     async fn register_commands(&self, me: &Myself) {
-        let all = commands::all();
-        let text = format!("{} {} {all}", me.guild, self.commands_everywhere);
-        if self.state().memory.commands.as_ref() == Some(&text) {
-            return;
-        }
-        match self.rest.set_commands(&self.token(), me, self.commands_everywhere, &all).await {
-            Ok(()) => self.state().memory.commands = Some(text),
-            Err(error) => tracing::error!(%error, "the commands could not be registered"),
+        let (everywhere, mut failures) = (self.commands_everywhere, 0);
+        let all = commands::all(everywhere);
+        while let Err(error) = self.rest.set_commands(&self.token(), me, everywhere, &all).await {
+            tracing::error!(%error, "the commands could not be registered");
+            sleep(pause(failures)).await;
+            failures += 1;
         }
     }
 
@@ -267,8 +272,16 @@ impl ChatAdapter for Discord {
         let ended = match known {
             Ok(me) => {
                 tracing::info!(guild = me.guild, user = me.user, "Discord knows the bot");
-                self.register_commands(&me).await;
-                Box::pin(gateway::listen(self, &me, &inbox, &shutdown)).await
+                let hears = Box::pin(gateway::listen(self, &me, &inbox, &shutdown));
+                let registers = async {
+                    self.register_commands(&me).await;
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    ended = hears => ended,
+                    failed = self.rest.until_shut_out() => Err(failed.into()),
+                    () = registers => Ok(()),
+                }
             }
             Err(error) => Err(error),
         };

@@ -57,11 +57,13 @@ impl Discord {
                 Finding::good(what, "the bot sees it".to_owned())
             }
             Ok(_) => Finding::bad(what, format!("it is not a channel of the server {guild}")),
-            Err(Failed::No { code: code::MISSING_ACCESS | 10_003, .. }) => Finding::bad(
-                what,
-                "the bot does not see it: add the bot or its role in the channel's permissions"
-                    .to_owned(),
-            ),
+            Err(Failed::No { code: code::MISSING_ACCESS | code::UNKNOWN_CHANNEL, .. }) => {
+                Finding::bad(
+                    what,
+                    "the bot does not see it: add the bot or its role in the channel's permissions"
+                        .to_owned(),
+                )
+            }
             Err(error) => Finding::bad(what, error.to_string()),
         }
     }

@@ -4,7 +4,7 @@
 //! program must not make a message unheard.
 
 use chat::{Assurance, Conversation, Inbound, MessageRef, Origin, Platform, UserRef};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serenity::model::channel::MessageFlags;
 
@@ -13,6 +13,9 @@ use crate::{
     markup::words,
     message::{Pressed, pressed},
 };
+
+/// An edit of which one hears later is none: sessions are resumed after minutes at most.
+const EDITED_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// Who the bot is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Myself {
     pub application: String,
     /// The server it serves.
     pub guild: String,
+    /// The role that it has there by itself, which people mention too.
+    pub role: Option<String>,
 }
 
 /// Why something is left alone.
@@ -88,7 +93,9 @@ pub fn said(message: &Value, me: &Myself) -> Result<Said, Ignored> {
     let is_direct = guild.is_none();
     let mentions = message["mentions"].as_array().into_iter().flatten();
     let is_mentioned = mentions.into_iter().any(|it| text_at(it, "id") == Some(&me.user));
-    let is_addressed = is_direct || is_mentioned;
+    let roles = message["mention_roles"].as_array().into_iter().flatten();
+    let has_role = |role: &Value| me.role.is_some() && role.as_str() == me.role.as_deref();
+    let is_addressed = is_direct || is_mentioned || roles.into_iter().any(has_role);
     // Where the bot may not read what was not said to it, nothing is there.
     if !is_addressed && text_at(message, "content").is_none() {
         return Err(Ignored::NoWords);
@@ -146,10 +153,15 @@ pub fn edited(
     said: &Said,
     place: &Place,
     me: &Myself,
+    now: DateTime<Utc>,
 ) -> Result<Inbound, Ignored> {
     let edited = text_at(changed, "edited_timestamp").ok_or(Ignored::NoWords)?;
     let inbound = message(changed, said, place, me)?;
     let at = moment_at(changed, "edited_timestamp").ok_or(Ignored::OtherKind)?;
+    // Something else was changed on a message that was edited long ago: it was pinned, for example.
+    if now - at > EDITED_WITHIN {
+        return Err(Ignored::NoWords);
+    }
     let id = format!("edited:{}:{edited}", inbound.message.message);
     Ok(Inbound { id, at, edited: true, ..inbound })
 }
@@ -212,7 +224,7 @@ pub fn interaction(payload: &Value, me: &Myself) -> Result<Interaction, Ignored>
     let id = text_at(user, "id").ok_or(Ignored::OtherKind)?;
     let (data, channel) = (&payload["data"], field("channel_id")?);
     let kind = match payload["type"].as_u64() {
-        Some(2) => Kind::Command(commands::text(data).ok_or(Ignored::OtherKind)?),
+        Some(2) => Kind::Command(words(&commands::text(data).ok_or(Ignored::OtherKind)?, me)),
         Some(4) => Kind::Typing(commands::typing(data).ok_or(Ignored::OtherKind)?),
         Some(3) => {
             let chosen = data["values"][0].as_str();
@@ -229,8 +241,7 @@ pub fn interaction(payload: &Value, me: &Myself) -> Result<Interaction, Ignored>
         }
         Some(5) => {
             let command = text_at(data, "custom_id").ok_or(Ignored::OtherKind)?;
-            let answer = answer_in(&data["components"]).unwrap_or_default();
-            let answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
+            let answer = words(answer_in(&data["components"]).unwrap_or_default(), me);
             Kind::Answered(format!("{command} {answer}"))
         }
         _ => return Err(Ignored::OtherKind),
@@ -345,7 +356,7 @@ mod tests {
     use super::*;
 
     fn me() -> Myself {
-        Myself { user: "9".into(), application: "8".into(), guild: "7".into() }
+        Myself { user: "9".into(), application: "8".into(), guild: "7".into(), role: None }
     }
 
     fn asked() -> Value {
@@ -418,13 +429,17 @@ mod tests {
     #[test]
     fn an_edit_is_one_only_when_somebody_edited() {
         let said = said(&asked(), &me()).unwrap();
-        let edit = |message: &Value| edited(message, &said, &in_channel(), &me());
+        let now = "2026-01-02T03:06:00Z".parse().unwrap();
+        let edit = |message: &Value| edited(message, &said, &in_channel(), &me(), now);
         assert_eq!(edit(&asked()), Err(Ignored::NoWords));
         let mut changed = asked();
         changed["edited_timestamp"] = json!("2026-01-02T03:05:00+00:00");
         let inbound = edit(&changed).unwrap();
         assert!(inbound.edited);
         assert_eq!(inbound.id, "edited:100:2026-01-02T03:05:00+00:00");
+        let much_later = now + TimeDelta::days(1);
+        let pinned = edited(&changed, &said, &in_channel(), &me(), much_later);
+        assert_eq!(pinned, Err(Ignored::NoWords));
     }
 
     fn press(id: &str, message: &Value) -> Interaction {

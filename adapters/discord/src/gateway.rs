@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chat::{ChatError, Condition, Inbox, NotRecorded, pause};
+use chat::{ChatAdapter as _, ChatError, Condition, Inbox, NotRecorded, pause};
 use futures::{
     FutureExt as _, SinkExt as _, StreamExt as _,
     future::{BoxFuture, ready},
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use serenity::model::gateway::GatewayIntents;
 use tokio::{
     net::TcpStream,
-    time::{Instant, interval, interval_at, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -149,11 +149,8 @@ struct Ears<'a> {
 /// An event that is being recorded, and its number.
 type Recording<'a> = BoxFuture<'a, (Option<u64>, Result<(), NotRecorded>)>;
 
-/// What a connection knows of itself.
+/// Whether Discord answered the last heartbeat.
 struct Beat {
-    /// The number of the last event that came.
-    last: Option<u64>,
-    /// Discord answered the last heartbeat.
     is_answered: bool,
 }
 
@@ -171,7 +168,7 @@ impl<'a> Ears<'a> {
             Some(Err(error)) => return ended(error),
             Some(Ok(greeted)) => greeted,
         };
-        self.hear(wire, every, session.map(|session| session.recorded)).await
+        self.hear(wire, every).await
     }
 
     /// Where to connect. A new session waits until the bot may identify itself.
@@ -193,7 +190,9 @@ impl<'a> Ears<'a> {
     }
 
     async fn wait_to_identify(&self, wait: Duration) {
-        if wait > UNUSUAL {
+        // What is wrong already matters more.
+        let is_lost = matches!(self.discord.condition(), Condition::Lost(_));
+        if wait > UNUSUAL && !is_lost {
             self.discord.is(Condition::Lost(format!(
                 "the bot began too many sessions, and waits {} s before the next: Discord takes a token away \
                  that begins 1,000 in a day. Look in the log why it is restarted so often",
@@ -251,13 +250,15 @@ impl<'a> Ears<'a> {
     }
 
     /// Hears until one side closes.
-    async fn hear(&mut self, wire: Wire, every: Duration, recorded: Option<u64>) -> Ended {
+    async fn hear(&mut self, wire: Wire, every: Duration) -> Ended {
         let (mut sink, mut stream) = wire.split();
         let mut in_hand: FuturesOrdered<Recording<'a>> = FuturesOrdered::new();
         // Programs that lost the same server shall not all come at once.
         let first = Instant::now() + every.mul_f64(share());
         let (mut heartbeat, mut remember) = (interval_at(first, every), interval(REMEMBER_EVERY));
-        let mut beat = Beat { last: recorded, is_answered: true };
+        // After a standstill two at once would look like a dead connection.
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = Beat { is_answered: true };
         let greeted_until = Instant::now() + GREETED_WITHIN;
         let mut ended = None;
         while ended.is_none() {
@@ -267,7 +268,7 @@ impl<'a> Ears<'a> {
                     Some(Ok(Message::Text(text))) => match self.frame(&text, &mut beat, &mut in_hand) {
                         Heard::Nothing => {}
                         Heard::WantsHeartbeat => {
-                            if let Err(error) = sink.send(heart(&beat)).await {
+                            if let Err(error) = sink.send(heart(self.discord)).await {
                                 ended = Some(Ended::Lost(lost(&error)));
                             }
                         }
@@ -283,12 +284,10 @@ impl<'a> Ears<'a> {
                 }
                 _ = heartbeat.tick() => {
                     // While there is no room, its answers are not read.
-                    if room && !beat.is_answered {
+                    if room && !std::mem::replace(&mut beat.is_answered, false) {
                         ended = Some(Ended::Lost(unreachable("gateway: the connection is dead".to_owned())));
-                    } else if let Err(error) = sink.send(heart(&beat)).await {
+                    } else if let Err(error) = sink.send(heart(self.discord)).await {
                         ended = Some(Ended::Lost(lost(&error)));
-                    } else {
-                        beat.is_answered = false;
                     }
                 }
                 _ = remember.tick() => self.discord.remember(),
@@ -341,7 +340,6 @@ impl<'a> Ears<'a> {
         let Ok(Frame { op, d, s, t }) = serde_json::from_str(text) else { return Heard::Nothing };
         match op {
             op::DISPATCH => {
-                beat.last = s.or(beat.last);
                 in_hand.push_back(self.dispatch(t.as_deref().unwrap_or_default(), d, s));
                 Heard::Nothing
             }
@@ -402,8 +400,10 @@ enum Heard {
     End(Ended),
 }
 
-fn heart(beat: &Beat) -> Message {
-    Message::text(json!({ "op": op::HEARTBEAT, "d": beat.last }).to_string())
+/// What is not recorded shall not be taken for heard.
+fn heart(discord: &Discord) -> Message {
+    let recorded = discord.state().memory.session.as_ref().map(|session| session.recorded);
+    Message::text(json!({ "op": op::HEARTBEAT, "d": recorded }).to_string())
 }
 
 /// Few: what is said to the bot and what it says itself needs no leave to be read.

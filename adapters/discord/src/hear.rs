@@ -18,6 +18,8 @@ use crate::{
 
 /// Discord waits three seconds. What is not recorded within one is answered with that.
 const RECORDED_WITHIN: Duration = Duration::from_secs(1);
+/// Later than this Discord takes no first answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// How long suggestions may take.
 const SUGGESTED_WITHIN: Duration = Duration::from_secs(2);
 /// Characters of the name of a thread.
@@ -74,9 +76,9 @@ impl Discord {
         if said.is_direct && !self.is_member(me, &said.user).await.map_err(|_| NotRecorded)? {
             return Ok(Err(Ignored::ForeignServer));
         }
-        let place = self.place_of(&said).await;
+        let place = self.place_of(&said).await.map_err(|_| NotRecorded)?;
         let read = match event {
-            Event::Changed => events::edited(payload, &said, &place, me),
+            Event::Changed => events::edited(payload, &said, &place, me, (self.clock)()),
             _ => events::message(payload, &said, &place, me),
         };
         if let Ok(inbound) = &read {
@@ -87,31 +89,31 @@ impl Discord {
         Ok(read)
     }
 
-    /// Where something was said. What cannot be asked is taken for a channel: an answer there still arrives.
-    async fn place_of(&self, said: &Said) -> Place {
-        let plain = Place { channel: said.channel.clone(), thread: None };
+    async fn place_of(&self, said: &Said) -> Result<Place, Failed> {
         if said.is_direct {
-            return plain;
+            return Ok(Place { channel: said.channel.clone(), thread: None });
         }
-        self.place(&said.channel).await.unwrap_or(plain)
+        self.place(&said.channel).await
     }
 
-    /// Whether a channel is a thread, and of which channel.
-    pub(crate) async fn place(&self, channel: &str) -> Option<Place> {
+    /// Whether a channel is a thread, and of which channel. One that the bot may not see is taken for a
+    /// channel: an answer there still arrives.
+    pub(crate) async fn place(&self, channel: &str) -> Result<Place, Failed> {
         if let Some(place) = self.state().places.get(channel) {
-            return Some(place);
+            return Ok(place);
         }
         match self.rest.channel(&self.token(), channel).await {
             Ok(found) => {
                 let described = json!({ "type": found.kind, "parent_id": found.parent_id });
                 let place = events::place_of(channel, &described);
                 self.state().places.put(channel, place.clone());
-                Some(place)
+                Ok(place)
             }
-            Err(error) => {
+            Err(error) if error.is_definite() => {
                 tracing::debug!(%error, "a channel is not known");
-                None
+                Ok(Place { channel: channel.to_owned(), thread: None })
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -121,7 +123,7 @@ impl Discord {
             return Ok(is_member);
         }
         let is_member = match self.rest.is_member(&self.token(), me, user).await {
-            Err(error @ Failed::No { .. }) => {
+            Err(error) if error.is_definite() => {
                 tracing::warn!(%error, "it cannot be asked who is on the server");
                 false
             }
@@ -183,6 +185,7 @@ impl Discord {
         inbox: &Inbox,
     ) {
         self.interactions.came(&interaction.id, &interaction.token, inbound.at);
+        self.remember();
         let recorded = inbox.deliver(inbound);
         pin!(recorded);
         if let Ok(recorded) = timeout(RECORDED_WITHIN, &mut recorded).await {
@@ -195,7 +198,8 @@ impl Discord {
             return;
         }
         let told = self.respond(interaction, &only_for_them(SLOW)).await;
-        self.interactions.is(&interaction.id, if told { Stage::Told } else { Stage::Over });
+        let stage = if told == Answered::TooLate { Stage::Over } else { Stage::Told };
+        self.interactions.is(&interaction.id, stage);
         if recorded.await.is_err() {
             let message = json!({ "content": LOST, "flags": MessageFlags::EPHEMERAL.bits() });
             let token = interaction.token.clone().into();
@@ -212,18 +216,34 @@ impl Discord {
             _ => (6, Stage::Told),
         };
         let told = self.respond(interaction, &json!({ "type": kind })).await;
-        self.interactions.is(&interaction.id, if told { stage } else { Stage::Over });
+        // What Discord may have heard is looked for when the answer comes.
+        let stage = if told == Answered::TooLate { Stage::Over } else { stage };
+        self.interactions.is(&interaction.id, stage);
     }
 
-    async fn respond(&self, interaction: &Interaction, response: &Value) -> bool {
-        match self.rest.respond(&interaction.id, &interaction.token, response).await {
-            Ok(()) => true,
-            Err(error) => {
+    async fn respond(&self, interaction: &Interaction, response: &Value) -> Answered {
+        let responding = self.rest.respond(&interaction.id, &interaction.token, response);
+        match timeout(ANSWERED_WITHIN, responding).await {
+            Ok(Ok(())) => Answered::Yes,
+            Ok(Err(error)) if error.is_definite() => {
                 tracing::warn!(%error, "an interaction was not answered in time");
-                false
+                Answered::TooLate
             }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "an interaction was perhaps not answered in time");
+                Answered::Perhaps
+            }
+            Err(_) => Answered::Perhaps,
         }
     }
+}
+
+/// What became of the first answer to an interaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Yes,
+    Perhaps,
+    TooLate,
 }
 
 /// A response that only one person sees.

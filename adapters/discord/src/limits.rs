@@ -16,9 +16,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// How long a route has to wait still.
-    pub(crate) fn wait(&self, route: &str, now: Instant) -> Option<Duration> {
-        let until = self.routes.get(route).copied().max(self.all)?;
+    /// How long a route has to wait still. What answers an interaction waits for itself alone.
+    pub(crate) fn wait(&self, route: &str, is_answer: bool, now: Instant) -> Option<Duration> {
+        let all = self.all.filter(|_| !is_answer);
+        let until = self.routes.get(route).copied().max(all)?;
         until.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }
 
@@ -45,10 +46,11 @@ mod tests {
         let (mut limits, now) = (Limits::default(), Instant::now());
         let second = Duration::from_secs(1);
         limits.hold("POST /channels/1", second, now);
-        assert_eq!(limits.wait("POST /channels/1", now), Some(second));
-        assert_eq!(limits.wait("POST /channels/2", now), None);
-        assert_eq!(limits.wait("POST /channels/1", now + second), None);
+        assert_eq!(limits.wait("POST /channels/1", false, now), Some(second));
+        assert_eq!(limits.wait("POST /channels/2", false, now), None);
+        assert_eq!(limits.wait("POST /channels/1", false, now + second), None);
         limits.hold_all(2 * second, now);
-        assert_eq!(limits.wait("POST /channels/2", now), Some(2 * second));
+        assert_eq!(limits.wait("POST /channels/2", false, now), Some(2 * second));
+        assert_eq!(limits.wait("POST /interactions/1", true, now), None);
     }
 }

@@ -14,9 +14,11 @@ pub(crate) fn escaped(text: &str) -> String {
 pub(crate) fn escaped_within(text: &str, room: usize) -> String {
     let visible = escape_invisible(text);
     let (mut out, mut length) = (String::with_capacity(visible.len()), 0);
-    let mut begins = true;
+    let (mut begins, mut counts) = (true, false);
     for (at, c) in visible.char_indices() {
-        let sign = is_markup(c, &visible[at + c.len_utf8()..], begins);
+        let rest = &visible[at + c.len_utf8()..];
+        // "1." at the beginning of a line is an item of a list, which Discord numbers itself.
+        let sign = is_markup(c, rest, begins) || c == '.' && counts;
         let next = 1 + usize::from(sign);
         let is_last = at + c.len_utf8() == visible.len();
         // One is kept for what says that something is missing.
@@ -29,6 +31,7 @@ pub(crate) fn escaped_within(text: &str, room: usize) -> String {
         }
         out.push(c);
         length += next;
+        counts = c.is_ascii_digit() && (begins || counts);
         begins = c == '\n' || begins && c.is_whitespace();
     }
     out
@@ -42,6 +45,8 @@ fn is_markup(c: char, rest: &str, begins: bool) -> bool {
         '@' => rest.starts_with("everyone") || rest.starts_with("here"),
         // An address becomes a link, and a name between colons an emoji.
         ':' => rest.starts_with("//") || is_emoji(rest),
+        // An invitation is shown as a card.
+        '.' => rest.starts_with("gg/") || rest.starts_with("com/invite"),
         _ => false,
     }
 }
@@ -58,12 +63,13 @@ fn is_emoji(rest: &str) -> bool {
 /// Something to copy, in letters of one width, in at most so many characters. Three backticks would end it.
 pub(crate) fn code_block(text: &str, room: usize) -> String {
     const FENCES: usize = 8;
-    let text = escape_invisible(text).replace("```", "`\u{200b}``");
+    // Between two of them stands what nobody sees, so that there are never three in a row.
+    let text = escape_invisible(text).replace('`', "`\u{200b}");
     format!("```\n{}\n```", cut(&text, room.saturating_sub(FENCES)))
 }
 
 /// What somebody said, without Discord's markup: mentions of the bot are left out, those of others are
-/// identities.
+/// identities. Lines stay lines: what quotes somebody is told by how it begins.
 pub(crate) fn words(text: &str, me: &Myself) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -80,11 +86,14 @@ pub(crate) fn words(text: &str, me: &Myself) -> String {
         rest = &inside[end + 1..];
     }
     out.push_str(rest);
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
+    chat::tidy(&out)
 }
 
 /// What stands between `<` and `>`.
 fn entity(text: &str, me: &Myself) -> String {
+    if me.role.as_deref().is_some_and(|role| text.strip_prefix("@&") == Some(role)) {
+        return " ".to_owned();
+    }
     let user = text.strip_prefix('@').map(|user| user.trim_start_matches('!'));
     if let Some(user) = user.filter(|user| is_id(user)) {
         if user == me.user {
@@ -122,6 +131,8 @@ mod tests {
             ("live 12:03:10 UTC, 41.7 % > 3", "live 12:03:10 UTC, 41.7 % > 3"),
             (":bomb: node_cpu", "\\:bomb: node\\_cpu"),
             ("a\u{202e}b", "a\\\\u{202e}b"),
+            ("12. first\n0.5 s", "12\\. first\n0\\.5 s"),
+            ("join discord.gg/x", "join discord\\.gg/x"),
         ] {
             assert_eq!(escaped(text), shown);
         }
@@ -132,12 +143,19 @@ mod tests {
         assert_eq!(escaped_within("a**b", 4), "a\\*…");
         assert_eq!(escaped_within("a**b", 6), "a\\*\\*b");
         assert_eq!(code_block("abcdef", 12), "```\nabc…\n```");
-        assert!(!code_block("``````", 100)[4..].contains("```\u{a}`"));
+        for text in ["```", "````[x](https://evil.example)", "``````\n# x", "a`"] {
+            assert_eq!(code_block(text, 100).matches("```").count(), 2, "{text}");
+        }
     }
 
     #[test]
     fn what_people_said_is_read_without_markup() {
-        let me = Myself { user: "9".into(), application: "9".into(), guild: "7".into() };
+        let me = Myself {
+            user: "9".into(),
+            application: "9".into(),
+            guild: "7".into(),
+            role: Some("8".into()),
+        };
         for (said, read) in [
             ("<@9> what's current CPU?", "what's current CPU?"),
             ("hey <@!9> status", "hey status"),
@@ -145,6 +163,8 @@ mod tests {
             ("a < b and <b> <", "a < b and <b> <"),
             ("ok <:yes:123> <https://example.com/x>", "ok https://example.com/x"),
             ("<<@2>", "<discord:7:2"),
+            ("<@&8> status", "status"),
+            ("<@9>  approve   7F3K\n\n> are you  sure?", "approve 7F3K\n> are you sure?"),
         ] {
             assert_eq!(words(said, &me), read, "{said}");
         }

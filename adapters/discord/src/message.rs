@@ -24,8 +24,8 @@ use crate::markup::{code_block, escaped, escaped_within};
 
 /// The most characters of one card.
 pub const MAX_TEXT: usize = 3_000;
-/// Characters of the line that a notification shows, before escapes.
-const MAX_TITLE: usize = 900;
+/// Characters of the line that a notification shows.
+const MAX_TITLE: usize = 2_000;
 /// Characters of an embed's text; all embeds of a message together may have 6,000.
 const MAX_DESCRIPTION: usize = 4_096;
 const MAX_LABEL: usize = 80;
@@ -40,8 +40,12 @@ const MAX_ANSWER: u16 = 300;
 const BUTTONS_IN_ROW: usize = 5;
 const ROWS: usize = 5;
 const CHOICES: usize = 25;
+/// So few characters say nothing.
+const SMALL: usize = 50;
 /// Files of one message.
 const FILES: usize = 10;
+/// Where the project is.
+pub(crate) const PROJECT: &str = "https://github.com/smartcloudops/smartcloudops";
 /// How the id of a button begins that asks for something first.
 const ASK: char = '?';
 
@@ -67,7 +71,7 @@ pub fn message(card: &Card, key: &str) -> (Value, Vec<Attached>) {
         json!({ "id": id.to_string(), "filename": file.name, "description": file.alt })
     });
     let mut message = json!({
-        "content": escaped(&cut(&card.title, MAX_TITLE)),
+        "content": escaped_within(&card.title, MAX_TITLE),
         "allowed_mentions": { "parse": [] },
         "components": rows(card),
         "attachments": described.collect::<Vec<_>>(),
@@ -126,10 +130,9 @@ fn embeds(card: &Card, key: &str) -> Vec<CreateEmbed> {
     }
 }
 
-/// Carries the key of a message: nothing shows it, and it comes back with the message. Leads nowhere, by
-/// <https://www.rfc-editor.org/rfc/rfc2606#section-2>.
+/// Carries the key of a message: without a title nothing shows it, and it comes back with the message.
 pub(crate) fn address(key: &str) -> String {
-    format!("https://smartcloudops.invalid/{key}")
+    format!("{PROJECT}#{key}")
 }
 
 /// The colours of the states of an incident, as people know them from other tools.
@@ -148,8 +151,7 @@ fn body(card: &Card) -> String {
     let mut left = MAX_DESCRIPTION - cut_here.chars().count() - 1;
     let mut parts = Vec::new();
     for block in &card.blocks {
-        // Less says nothing.
-        if left < 50 {
+        if left < SMALL {
             parts.push(cut_here);
             break;
         }
@@ -170,7 +172,9 @@ fn shown(block: &Block, room: usize) -> String {
             let mut lines = String::new();
             for (name, value) in fields {
                 let line = format!("**{}**  {}\n", escaped(name), escaped(value));
-                if lines.chars().count() + line.chars().count() > room {
+                // One is kept for what says that something is missing.
+                if lines.chars().count() + line.chars().count() + 1 > room {
+                    lines.push('…');
                     break;
                 }
                 lines.push_str(&line);
@@ -184,9 +188,16 @@ fn shown(block: &Block, room: usize) -> String {
         }
         Block::Code(text) => code_block(text, room),
         Block::Note(text) => {
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            let lines = lines.map(|line| format!("-# {}", escaped_within(line.trim(), room / 2)));
-            lines.collect::<Vec<_>>().join("\n").chars().take(room).collect()
+            let (mut shown, mut left) = (Vec::new(), room);
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                if left < SMALL {
+                    break;
+                }
+                let line = format!("-# {}", escaped_within(line.trim(), left - 4));
+                left = left.saturating_sub(line.chars().count() + 1);
+                shown.push(line);
+            }
+            shown.join("\n")
         }
         // They are shown by themselves.
         Block::Image(_) | Block::File(_) => String::new(),

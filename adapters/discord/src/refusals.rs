@@ -30,6 +30,7 @@ pub(crate) enum Failed {
 /// Discord's numbers of reasons that are not the end.
 pub(crate) mod code {
     pub(crate) const UNKNOWN_MESSAGE: u64 = 10_008;
+    pub(crate) const UNKNOWN_CHANNEL: u64 = 10_003;
     pub(crate) const UNKNOWN_MEMBER: u64 = 10_007;
     pub(crate) const UNKNOWN_USER: u64 = 10_013;
     pub(crate) const UNKNOWN_WEBHOOK: u64 = 10_015;
@@ -39,7 +40,9 @@ pub(crate) mod code {
     pub(crate) const CANNOT_MESSAGE_USER: u64 = 50_007;
     pub(crate) const MISSING_PERMISSIONS: u64 = 50_013;
     pub(crate) const INVALID_WEBHOOK_TOKEN: u64 = 50_027;
+    pub(crate) const NO_REPLY_WITHOUT_HISTORY: u64 = 160_002;
     pub(crate) const THREAD_EXISTS: u64 = 160_004;
+    pub(crate) const BLOCKED_ON_THE_WAY: u64 = 40_333;
 }
 
 impl Failed {
@@ -51,10 +54,16 @@ impl Failed {
         }
     }
 
+    /// Whether Discord said no, and would again.
+    pub(crate) fn is_definite(&self) -> bool {
+        matches!(self, Self::No { .. }) && !self.is_shut_out()
+    }
+
     /// Whether the token of an interaction is of no use any more.
     pub(crate) fn is_over(&self) -> bool {
-        use code::{INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_WEBHOOK};
-        let over = [UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_WEBHOOK_TOKEN];
+        use code::{INVALID_WEBHOOK_TOKEN, UNKNOWN_INTERACTION, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK};
+        // Or somebody took away what said that the answer would come.
+        let over = [UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_WEBHOOK_TOKEN, UNKNOWN_MESSAGE];
         self.code().is_some_and(|code| over.contains(&code))
     }
 
@@ -74,7 +83,7 @@ impl From<Failed> for ChatError {
             Failed::No { status: 401, .. } if failed.is_shut_out() => barred(
                 "the token does not hold: replace `discord.token` (\"Bot\", \"Reset Token\")",
             ),
-            Failed::No { code: code::MISSING_ACCESS | 10_003, .. } => {
+            Failed::No { code: code::MISSING_ACCESS | code::UNKNOWN_CHANNEL, .. } => {
                 barred(format!("{failed}: let the bot see the channel"))
             }
             Failed::No { code: code::MISSING_PERMISSIONS, .. } => {
@@ -83,7 +92,9 @@ impl From<Failed> for ChatError {
             Failed::No { code: 50_083 | 160_005, .. } => {
                 barred(format!("{failed}: unlock the thread"))
             }
-            Failed::No { status: 500.., .. } => unreachable(failed.to_string()),
+            Failed::No { code: code::UNKNOWN_MESSAGE, .. } => {
+                Self::Gone { platform: Platform::Discord }
+            }
             Failed::No { .. } => refused_because(failed.to_string()),
         }
     }
@@ -129,7 +140,9 @@ mod tests {
     #[test]
     fn what_discord_will_never_take_is_not_tried_again() {
         assert!(matches!(no(400, 50_035), ChatError::Refused { .. }));
-        assert!(matches!(no(502, 0), ChatError::Unreachable { .. }));
+        assert!(matches!(no(404, 10_008), ChatError::Gone { .. }));
+        let gone = Failed::No { what: "PATCH", status: 404, code: 10_008, message: String::new() };
+        assert!(gone.is_over(), "an answer has no place where its message was taken away");
         // The token of an interaction is not the bot's.
         assert!(matches!(no(401, 50_027), ChatError::Refused { .. }));
     }

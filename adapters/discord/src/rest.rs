@@ -14,13 +14,13 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use crate::{
     events::Myself,
     limits::Limits,
-    message::{Attached, address},
+    message::{Attached, PROJECT, address},
     refusals::{Failed, code},
 };
 
@@ -39,21 +39,13 @@ const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 const FIRST_MILLISECOND: i64 = 1_420_070_400_000;
 /// The largest answer taken.
 const MAX_BYTES: usize = 8 << 20;
-/// Discord refuses programs that do not say who they are.
-const AGENT: &str = concat!(
-    "DiscordBot (",
-    "https://github.com/smartcloudops/smartcloudops, ",
-    env!("CARGO_PKG_VERSION"),
-    ")"
-);
-
 /// The REST API. The bot's token is given with each call, because it can be replaced.
 pub(crate) struct Rest {
     client: Client,
     address: Url,
     limits: Mutex<Limits>,
     /// Discord said that the token does not hold: it is not asked again before somebody looks.
-    shut_out: Mutex<Option<String>>,
+    shut_out: watch::Sender<Option<String>>,
 }
 
 /// Where the gateway is, and how often the bot may identify itself there.
@@ -90,9 +82,9 @@ pub(crate) struct Posted {
     #[serde(default)]
     pub(crate) content: String,
     #[serde(default)]
-    author: Value,
+    pub(crate) embeds: Vec<Value>,
     #[serde(default)]
-    embeds: Vec<Value>,
+    author: Value,
 }
 
 #[derive(Deserialize)]
@@ -113,17 +105,28 @@ impl Rest {
     pub(crate) fn new(address: Url) -> Result<Self, reqwest::Error> {
         install_tls_provider();
         let client = Client::builder()
-            .user_agent(AGENT)
+            // Discord refuses programs that do not say who they are.
+            .user_agent(format!("DiscordBot ({PROJECT}, {})", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_WITHIN)
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { client, address, limits: Mutex::default(), shut_out: Mutex::default() })
+        let (shut_out, _) = watch::channel(None);
+        Ok(Self { client, address, limits: Mutex::default(), shut_out })
     }
 
     /// The token may hold again: Discord is asked again.
     pub(crate) fn try_again(&self) {
-        *self.shut_out() = None;
+        self.shut_out.send_replace(None);
+    }
+
+    /// Returns when the token no longer holds.
+    pub(crate) async fn until_shut_out(&self) -> Failed {
+        let mut shut_out = self.shut_out.subscribe();
+        let message = shut_out.wait_for(Option::is_some).await.map(|message| message.clone());
+        // The sender lives as long as this one.
+        let message = message.ok().flatten().unwrap_or_default();
+        Failed::No { what: "the last call", status: 401, code: 0, message }
     }
 
     pub(crate) async fn me(&self, token: &SecretString) -> Result<String, Failed> {
@@ -140,6 +143,26 @@ impl Rest {
     pub(crate) async fn guilds(&self, token: &SecretString) -> Result<Vec<String>, Failed> {
         let guilds: Vec<Named> = self.get(token, "GET servers", "users/@me/guilds?limit=2").await?;
         Ok(guilds.into_iter().map(|guild| guild.id).collect())
+    }
+
+    /// The role that Discord gave the bot on its server: people mention it as they mention the bot.
+    pub(crate) async fn role(
+        &self,
+        token: &SecretString,
+        guild: &str,
+        user: &str,
+    ) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Role {
+            id: String,
+            #[serde(default)]
+            tags: Value,
+        }
+        let roles: Result<Vec<Role>, _> =
+            self.get(token, "GET roles", &format!("guilds/{guild}/roles")).await;
+        let roles =
+            roles.inspect_err(|error| tracing::warn!(%error, "the bot's role is not known"));
+        Some(roles.ok()?.into_iter().find(|role| role.tags["bot_id"] == user)?.id)
     }
 
     pub(crate) async fn gateway(&self, token: &SecretString) -> Result<GatewayAddress, Failed> {
@@ -266,7 +289,7 @@ impl Rest {
         Ok(())
     }
 
-    /// Replaces the commands of the bot: those of one server, or those of all.
+    /// Replaces the commands of the bot on its server, or those everywhere; there are none in the other place.
     pub(crate) async fn set_commands(
         &self,
         token: &SecretString,
@@ -274,14 +297,13 @@ impl Rest {
         everywhere: bool,
         commands: &Value,
     ) -> Result<(), Failed> {
-        let path = if everywhere {
-            format!("applications/{}/commands", me.application)
-        } else {
-            format!("applications/{}/guilds/{}/commands", me.application, me.guild)
-        };
-        let set: Value =
-            self.ask(token, Method::PUT, "PUT commands", &path, Body::Json(commands)).await?;
-        drop(set);
+        let (none, of_all) = (json!([]), format!("applications/{}/commands", me.application));
+        let of_one = format!("applications/{}/guilds/{}/commands", me.application, me.guild);
+        let (here, elsewhere) = if everywhere { (of_all, of_one) } else { (of_one, of_all) };
+        for (path, commands) in [(here, commands), (elsewhere, &none)] {
+            let body = Body::Json(commands);
+            let _: Value = self.ask(token, Method::PUT, "PUT commands", &path, body).await?;
+        }
         Ok(())
     }
 
@@ -363,14 +385,15 @@ impl Rest {
         path: &str,
         body: Body<'_>,
     ) -> Result<T, Failed> {
-        if let Some(message) = self.shut_out().clone() {
+        let shut_out = self.shut_out.borrow().clone();
+        if let Some(message) = shut_out {
             return Err(Failed::No { what, status: 401, code: 0, message });
         }
         let answer = self.answered(Some(token), method, what, path, body).await;
         if let Err(error) = &answer
             && error.is_shut_out()
         {
-            *self.shut_out() = Some(error.to_string());
+            self.shut_out.send_replace(Some(error.to_string()));
         }
         answer
     }
@@ -384,7 +407,7 @@ impl Rest {
         body: Body<'_>,
     ) -> Result<T, Failed> {
         let route = route(&method, path);
-        let wait = self.limits().wait(&route, Instant::now());
+        let wait = self.limits().wait(&route, token.is_none(), Instant::now());
         match wait {
             Some(wait) if wait <= SHORT => tokio::time::sleep(wait).await,
             Some(wait) => return Err(Failed::TooFast(wait)),
@@ -398,7 +421,7 @@ impl Rest {
         let failed = |error| Failed::Unreachable(format!("{what}: {}", root(error)));
         let response = request.send().await.map_err(failed)?;
         self.keep_to_limits(&route, response.headers());
-        let status = response.status();
+        let (status, retry_after) = (response.status(), number(response.headers(), "retry-after"));
         let bytes = whole(response).await.map_err(|error| {
             Failed::Unreachable(format!("{what}: an answer that broke off: {error}"))
         })?;
@@ -411,28 +434,34 @@ impl Rest {
         }
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.as_u16() == 429 {
-            return Err(Failed::TooFast(self.told_to_wait(&route, &answer)));
+            return Err(Failed::TooFast(self.told_to_wait(&route, &answer, retry_after)));
         }
         let message = answer["message"].as_str().unwrap_or_default();
         let why = answer.get("errors").map(|errors| format!(" {errors}")).unwrap_or_default();
         let message: String = format!("{message}{why}").chars().take(500).collect();
         let code = answer["code"].as_u64().unwrap_or_default();
+        // Not Discord said that, but somebody on the way to it.
+        let on_the_way = status.as_u16() == 403 && answer.is_null();
+        if status.is_server_error() || on_the_way || code == code::BLOCKED_ON_THE_WAY {
+            return Err(Failed::Unreachable(format!("{what}: HTTP {status} {message}")));
+        }
         Err(Failed::No { what, status: status.as_u16(), code, message })
     }
 
     /// Discord says with every answer how many more it takes, and until when.
     fn keep_to_limits(&self, route: &str, headers: &HeaderMap) {
-        let number = |name| headers.get(name)?.to_str().ok()?.parse::<f64>().ok();
-        if number("x-ratelimit-remaining") == Some(0.0)
-            && let Some(wait) = number("x-ratelimit-reset-after").and_then(seconds)
+        if number(headers, "x-ratelimit-remaining") == Some(0.0)
+            && let Some(wait) = number(headers, "x-ratelimit-reset-after").and_then(seconds)
         {
             self.limits().hold(route, wait, Instant::now());
         }
     }
 
-    fn told_to_wait(&self, route: &str, answer: &Value) -> Duration {
-        let wait = answer["retry_after"].as_f64().and_then(seconds).unwrap_or(DEFAULT_WAIT);
-        if answer["global"] == true {
+    fn told_to_wait(&self, route: &str, answer: &Value, header: Option<f64>) -> Duration {
+        let wait = answer["retry_after"].as_f64().or(header).and_then(seconds);
+        let wait = wait.unwrap_or(DEFAULT_WAIT);
+        // Without words it is not Discord that says so, but who stands before it: to all.
+        if answer["global"] == true || answer.is_null() {
             self.limits().hold_all(wait, Instant::now());
         } else {
             self.limits().hold(route, wait, Instant::now());
@@ -442,10 +471,6 @@ impl Rest {
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shut_out(&self) -> MutexGuard<'_, Option<String>> {
-        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -465,6 +490,10 @@ fn route(method: &Method, path: &str) -> String {
     let is_id = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
     let rest: Vec<_> = parts.filter(|part| !is_id(part)).collect();
     format!("{method} {}/{}", major.join("/"), rest.join("/"))
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
 }
 
 fn seconds(number: f64) -> Option<Duration> {

@@ -48,9 +48,6 @@ pub(crate) struct Memory {
     /// Interactions that still can be answered.
     #[serde(default)]
     pub(crate) interactions: Vec<Kept>,
-    /// The commands that Discord was told, as a text.
-    #[serde(default)]
-    pub(crate) commands: Option<String>,
 }
 
 impl Memory {

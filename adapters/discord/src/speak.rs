@@ -37,7 +37,10 @@ struct Content {
 
 impl Content {
     fn of(card: &Card, key: &str) -> Self {
-        let key = short(key);
+        Self::keyed(card, short(key))
+    }
+
+    fn keyed(card: &Card, key: String) -> Self {
         let (body, files) = message(card, &key);
         Self { body, files, key }
     }
@@ -121,6 +124,7 @@ impl Discord {
             MessageRef { conversation: Conversation { channel, thread, ..to.clone() }, message }
         };
         if let Some(posted) = self.posted_before(me, &to.1.channel, content, key).await? {
+            self.state().keys.put(&posted.id, content.key.clone());
             return Ok(named(to, posted.id));
         }
         let mut body = content.body.clone();
@@ -129,7 +133,27 @@ impl Discord {
         if let Some(under) = &to.1.under {
             body["message_reference"] = json!({ "message_id": under, "fail_if_not_exists": false });
         }
-        let posted = self.rest.post(&self.token(), &to.1.channel, &body, &content.files).await?;
+        let (token, channel) = (self.token(), to.1.channel.clone());
+        let posted = match self.rest.post(&token, &channel, &body, &content.files).await {
+            Err(error) if error.code() == Some(code::NO_REPLY_WITHOUT_HISTORY) => {
+                body["message_reference"] = Value::Null;
+                self.rest.post(&token, &channel, &body, &content.files).await?
+            }
+            // The thread was taken away: what was to be said there is said beside it.
+            Err(error) if error.code() == Some(code::UNKNOWN_CHANNEL) && to.0.thread.is_some() => {
+                let place = Place { channel: to.0.channel.clone(), thread: None };
+                let posted = self.rest.post(&token, &place.channel, &body, &content.files).await?;
+                let beside = To { channel: place.channel.clone(), under: None, place };
+                return Ok(named((to.0, beside), posted.id));
+            }
+            posted => posted?,
+        };
+        self.state().keys.put(&posted.id, content.key.clone());
+        if !is_this(&posted, content) {
+            // It is an older one with the same key: that an answer will come, for example.
+            let Content { body, files, .. } = content;
+            self.rest.edit(&token, &channel, &posted.id, body, files).await?;
+        }
         Ok(named(to, posted.id))
     }
 
@@ -162,11 +186,11 @@ impl Discord {
         match self.rest.begin_thread(&self.token(), channel, root, &name).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some(code::THREAD_EXISTS) => Ok(true),
-            Err(error @ Failed::No { .. }) if !error.is_shut_out() => {
+            Err(error) if error.is_definite() => {
                 // It may be one that was begun without a message; where there are none, the message stands
                 // under the other.
                 tracing::debug!(%error, "no thread can be begun");
-                Ok(self.place(root).await.is_some_and(|place| place.thread.is_some()))
+                Ok(self.place(root).await?.thread.is_some())
             }
             Err(error) => Err(error),
         }
@@ -200,7 +224,7 @@ impl Discord {
         let text = content.body["content"].as_str().unwrap_or_default();
         let ours = (&*content.key, text);
         match self.rest.find(&self.token(), me, channel, since, ours).await {
-            Err(error @ Failed::No { .. }) if !error.is_shut_out() => {
+            Err(error) if error.is_definite() => {
                 tracing::warn!(%error, "cannot look for a message that may have been posted before");
                 Ok(None)
             }
@@ -211,8 +235,9 @@ impl Discord {
     /// Replaces a posted card.
     pub(crate) async fn replace(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
         let me = self.myself().await?;
-        let Content { body, files, .. } = Content::of(card, &message.message);
         let id = &message.message;
+        let known = self.state().keys.get(id);
+        let Content { body, files, .. } = Content::keyed(card, known.unwrap_or_else(|| short(id)));
         if let Some(open) = self.interactions.of_message(id, (self.clock)()) {
             match self.rest.replace_response(&me, &open.token, id, &body, &files).await {
                 Err(error) if error.is_over() => self.interactions.is(&open.id, Stage::Over),
@@ -281,6 +306,14 @@ impl Discord {
         };
         Some((asked, self.interactions.open(id, (self.clock)()).await?))
     }
+}
+
+/// Whether a posted message shows this, and not something older. Discord trims what it is sent.
+fn is_this(posted: &Posted, content: &Content) -> bool {
+    let text = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
+    let embed = |embeds: Option<&Value>| embeds.map(|embed| text(&embed["description"]));
+    posted.content.trim() == text(&content.body["content"])
+        && embed(posted.embeds.first()) == embed(content.body["embeds"].get(0))
 }
 
 /// How something was asked.

@@ -21,7 +21,8 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// What somebody said, without Slack's markup: mentions of the bot are left out, those of others are
-/// identities, and of links only what people see is left. Host names are links to Slack.
+/// identities, and of links only what people see is left. Host names are links to Slack. Lines stay lines: what
+/// quotes somebody is told by how it begins.
 pub(crate) fn words(text: &str, me: &Myself) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -37,8 +38,7 @@ pub(crate) fn words(text: &str, me: &Myself) -> String {
     }
     out.push_str(rest);
     // The ampersand last, so that nothing is unescaped twice.
-    let out = out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
+    chat::tidy(&out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
 /// What stands between `<` and `>`: <https://docs.slack.dev/messaging/formatting-message-text>.
@@ -83,6 +83,7 @@ mod tests {
             ("in <#C9|general> &amp; &lt;here&gt; <!here>", "in general & <here> here"),
             ("&amp;lt;", "&lt;"),
             ("a < b", "a < b"),
+            ("<@UBOT>  approve  7F3K\n&gt; are you sure?", "approve 7F3K\n> are you sure?"),
         ] {
             assert_eq!(words(said, &me), read, "{said}");
         }

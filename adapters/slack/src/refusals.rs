@@ -86,6 +86,7 @@ fn refused(method: &str, code: &str) -> ChatError {
         "not_in_channel" | "channel_not_found" => {
             barred(format!("{code}: invite the bot to the channel"))
         }
+        "message_not_found" => ChatError::Gone { platform: Platform::Slack },
         "is_archived" => barred(format!("{code}: the channel is archived")),
         code => refused_because(code),
     }

@@ -1,14 +1,16 @@
 //! Who is answered, where, and who sees it.
 
-use chat::{Block, Card, ChatAdapter as _, DedupeKey, Image};
+use chat::{Block, Card, ChatAdapter as _, DedupeKey, File, Image};
 use discord::Discord;
 use serde_json::{Value, json};
+use smartcloudops::clock::Clock;
 
 use super::{channel, connected};
 use crate::support::{
     discord::Server,
     peers,
     scripted::{Script, Scripted},
+    serving::Serving,
 };
 
 #[test]
@@ -109,6 +111,95 @@ fn what_somebody_may_not_do_is_said_to_them_alone() {
     server.says("U3", "C1", "<@BOT> status");
     server.wait("channel=D3&text=grant%20viewer");
     assert_eq!(server.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_code_is_no_answer_for_everybody() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    server.says("U3", "C1", "<@BOT> whoami");
+    server.wait("channel=D3&text=grant%20viewer");
+    let said = json!({"channel": "C1", "user": "U3", "name": "ops",
+        "options": [{"name": "whoami", "type": 1}]});
+    server.tell("command", &said);
+    server.wait("channel=C1&text=grant%20viewer");
+    assert!(server.said("C1").iter().all(|it| it["to"] == "U3"), "{:#?}", server.said("C1"));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn mentions_in_a_command_are_accounts() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let said = json!({"channel": "C1", "user": "U1", "name": "ops", "options": [
+        {"name": "ask", "type": 1, "options": [{"name": "question", "value":
+        format!("grant viewer <@{}>", server.id("U4"))}]}]});
+    server.tell("command", &said);
+    server.wait("channel=C1&text=Viewer");
+    let roles = serving.bot.run(&["roles", "list"]);
+    assert!(String::from_utf8_lossy(&roles.stdout).contains(&server.id("U4")), "{roles:?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn a_bot_that_may_read_messages_takes_part_in_threads_and_answers_to_its_role() {
+    let Some(server) = Server::new() else { return };
+    let serving = Serving::start(&format!("{}read_messages = true\n", server.settings()));
+    let granted = serving.bot.run(&["roles", "grant", "viewer", &server.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    server.wait("sessions=1");
+    let asked = server.says("U1", "C1", &format!("<@&{}> whoami", server.id("self")));
+    server.wait("messages=1&text=Viewer");
+    let thread = server.thread(&asked);
+    server.says("U1", &thread, "lunch?");
+    server.says("U1", &thread, "what's the current cpu?");
+    server.wait(&format!("messages=2&channel={thread}"));
+    assert_eq!(server.said(&thread).len(), 2, "what people say to each other is theirs");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test]
+async fn what_said_that_an_answer_would_come_becomes_the_answer() {
+    let Some(server) = Server::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let discord = Discord::new(server.adapter(folder.path())).unwrap();
+    let (place, key) = (channel(&server, "C1"), DedupeKey::new("answer"));
+    let working = discord.post(&place, &Card::titled("Working on it …"), &key).await.unwrap();
+    let file = File { name: "answer.txt".into(), text: "all of it".into() };
+    let answer = Card::titled("log").line("cut").with(Block::File(file));
+    let posted = discord.post(&place, &answer, &key).await.unwrap();
+    assert_eq!(posted, working);
+    let said = server.said("C1");
+    assert_eq!((said.len(), &said[0]["content"]), (1, &json!("log")), "{said:#?}");
+    assert_eq!(said[0]["attachments"][0]["filename"], "1-answer.txt");
+    // Said again it is this one.
+    let again = DedupeKey { key: key.key, again: Some(Clock::system().now()) };
+    server.set("nonce_life", 0);
+    assert_eq!(discord.post(&place, &answer, &again).await.unwrap(), posted);
+    assert_eq!(server.state()["rejected"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_whose_message_was_taken_away_lives_on_in_a_new_one() {
+    let Some(server) = Server::new() else { return };
+    let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "db-2", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Number("42")).await;
+    let serving = connected(
+        &server,
+        &format!(
+            "[metrics.prometheus]\nurl = \"{}\"\nscrape_interval = \"1s\"\n[detection]\nevery = \"1s\"\n",
+            prometheus.url
+        ),
+    );
+    prometheus.set(Script::Each(["97", "42"].into()));
+    server.wait("channel=C1&text=97");
+    let root = server.said("C1")[0]["id"].clone();
+    server.tell("delete", &json!({"channel": "C1", "id": root}));
+    server.says("U1", "D1", "ack 1");
+    server.wait("channel=C1&text=Give%20back");
+    let said = server.said("C1");
+    assert!(said.len() == 1 && said[0]["id"] != root, "{said:#?}");
     assert_eq!(serving.stop(), 0);
 }
 

@@ -228,6 +228,42 @@ fn f14_a_revoked_token_is_not_tried_again_and_again() {
     assert_eq!(serving.stop(), 0);
 }
 
+#[test]
+fn f14_a_token_that_only_requests_refuse_is_told_and_taken_up_again() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    server.set("unauthorized", true);
+    server.says("U1", "D1", "help");
+    becomes(&serving, |discord| discord["ok"] == false);
+    assert!(server.state()["invalid_requests"].as_u64().unwrap() <= 3);
+    server.set("unauthorized", false);
+    becomes(&serving, |discord| discord["ok"] == true);
+    server.wait("messages=1&channel=D1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f08_a_bot_that_may_not_read_messages_says_what_to_switch_on() {
+    let Some(server) = Server::new() else { return };
+    server.set("content_intent_allowed", false);
+    let serving = Serving::start(&format!("{}read_messages = true\n", server.settings()));
+    becomes(&serving, |discord| {
+        discord["detail"].as_str().unwrap_or_default().contains("Message Content Intent")
+    });
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f22_a_hiccup_of_discord_shuts_nobody_out() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let fault = json!({"kind": "500", "times": 2});
+    server.breaks(&format!("GET /guilds/GUILD/members/{}", server.id("U1")), fault);
+    server.says("U1", "D1", "help");
+    server.wait("messages=1&channel=D1");
+    assert_eq!(serving.stop(), 0);
+}
+
 #[tokio::test]
 async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
     let Some(server) = Server::new() else { return };
