@@ -27,6 +27,7 @@ mod incidents;
 mod killed;
 mod locked;
 mod outage;
+mod pages;
 mod running;
 mod secrets;
 #[cfg(feature = "slack")]

@@ -44,7 +44,7 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 sessions, identifies, resumes, heartbeats, calls, invalid_requests, rejected, typing, files, closes
     GET wait    the state as soon as all of these hold, HTTP 408 with the state after `timeout` (10 s): messages (at
                 least so many of the bot that do not show as loading, in `channel` or anywhere), text (in content,
-                embeds, components or attachments there, as JSON), interactions (at least so many answered),
+                embeds, components or attachments there, as JSON), faults (at most so many are still to come), interactions (at least so many answered),
                 reactions (of the bot), commands, typing, identifies, resumes, heartbeats (at least), sessions
                 (exactly so many connected)
 """
@@ -1432,6 +1432,8 @@ class World(Gateway):
                   **{name: self.counts[name] for name in ("identifies", "resumes", "heartbeats")}}
         if any(count < int(asked.get(name, 0)) for name, count in counts.items()):
             return False
+        if len(self.faults) > int(asked.get("faults", len(self.faults))):
+            return False
         if int(asked.get("sessions", len(self.links()))) != len(self.links()):
             return False
         return "text" not in asked or any(asked["text"] in json.dumps(
@@ -1453,6 +1455,7 @@ class World(Gateway):
                 fault["times"] -= 1
                 if fault["times"] <= 0:
                     self.faults.remove(fault)
+                    self.touch()
                 return fault
         return {"kind": ""}
 

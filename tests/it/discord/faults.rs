@@ -322,6 +322,25 @@ fn f20_bots_webhooks_and_the_bots_own_words_are_not_answered() {
 }
 
 #[test]
+fn f20_a_thread_that_runs_away_is_left_alone() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "[bot]\nanswers_in_thread = 3\n");
+    let root = server.says("U1", "C1", "<@BOT> help");
+    server.wait("messages=1&text=what%20you%20can");
+    let thread = server.thread(&root);
+    for _ in 0..5 {
+        server.says("U1", &thread, "<@BOT> help");
+    }
+    server.wait(&format!("messages=3&channel={thread}"));
+    server.says("U1", "D1", "whoami");
+    server.wait("messages=1&channel=D1");
+    let said = server.said(&thread);
+    assert_eq!(said.len(), 3);
+    assert!(said.iter().any(|it| it.to_string().contains("I say nothing more")), "{said:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f21_a_name_decides_nothing() {
     let Some(server) = Server::new() else { return };
     let serving = connected(&server, "");
@@ -354,6 +373,7 @@ fn f23_a_revoked_token_pauses_discord_and_nothing_is_lost() {
     let serving = connected(&server, "");
     server.breaks("POST /channels/D1/messages", json!({"kind": "drop_before", "times": 1}));
     server.says("U1", "D1", "help");
+    server.wait("faults=0");
     server.set("token_revoked", true);
     becomes(&serving, |discord| discord["ok"] == false);
     server.set("token_revoked", false);

@@ -252,6 +252,19 @@ fn f20_bots_and_the_bots_own_words_are_not_answered() {
 }
 
 #[test]
+fn f21_a_name_decides_nothing() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    // A stranger, whatever he calls himself.
+    workspace.says("U3", "C1", "<@UBOT> grant admin <@U3>");
+    workspace.wait("ephemerals=1");
+    let shown = serving.bot.run(&["roles", "list"]);
+    let roles = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(roles.contains("U1") && !roles.contains("U3"), "{roles}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f22_people_of_another_workspace_are_not_answered() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
