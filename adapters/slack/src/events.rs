@@ -39,8 +39,7 @@ pub enum Ignored {
 
 /// What a payload of the Events API says: the object with `"type": "event_callback"`.
 pub fn event(payload: &Value, me: &Myself) -> Result<Inbound, Ignored> {
-    let callback: SlackPushEventCallback =
-        serde_json::from_value(payload.clone()).map_err(|_| Ignored::OtherKind)?;
+    let callback = SlackPushEventCallback::deserialize(payload).map_err(|_| Ignored::OtherKind)?;
     if callback.team_id.0 != me.team {
         return Err(Ignored::ForeignWorkspace);
     }

@@ -35,6 +35,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 /// Envelopes in hand on one connection; more wait with Slack.
 const IN_HAND: usize = 256;
+/// Most envelopes are smaller; the whole of it is cleared before each reading.
+const READ_AT_ONCE: usize = 8 << 10;
 /// The largest envelope taken.
 const MAX_BYTES: usize = 1 << 20;
 
@@ -165,7 +167,9 @@ impl Ears<'_> {
 
     async fn connect(&self) -> Result<Wire, ChatError> {
         let address = self.slack.web.socket(self.app).await?;
-        let limits = WebSocketConfig::default().max_message_size(Some(MAX_BYTES));
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MAX_BYTES))
+            .read_buffer_size(READ_AT_ONCE);
         let connecting = connect_async_with_config(address.as_str(), Some(limits), true);
         match timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok((wire, _))) => Ok(wire),
