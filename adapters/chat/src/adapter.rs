@@ -28,6 +28,21 @@ pub struct Capabilities {
     pub max_text: usize,
 }
 
+impl Capabilities {
+    /// Everything, in messages of so many characters.
+    pub fn all(max_text: usize) -> Self {
+        Self {
+            buttons: true,
+            threads: true,
+            edits: true,
+            files: true,
+            reactions: true,
+            private: true,
+            max_text,
+        }
+    }
+}
+
 /// A sign on a message that the bot heard it, did it, or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {

@@ -32,19 +32,7 @@ struct State {
 impl FakeChat {
     /// A platform that can do everything.
     pub fn new(platform: Platform) -> Self {
-        Self {
-            platform,
-            capabilities: Capabilities {
-                buttons: true,
-                threads: true,
-                edits: true,
-                files: true,
-                reactions: true,
-                private: true,
-                max_text: 4000,
-            },
-            state: Mutex::default(),
-        }
+        Self { platform, capabilities: Capabilities::all(4000), state: Mutex::default() }
     }
 
     /// The next post, edit, reaction or whisper fails with this.

@@ -245,15 +245,7 @@ impl ChatAdapter for Discord {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            buttons: true,
-            threads: true,
-            edits: true,
-            files: true,
-            reactions: true,
-            private: true,
-            max_text: MAX_TEXT,
-        }
+        Capabilities::all(MAX_TEXT)
     }
 
     fn condition(&self) -> Condition {

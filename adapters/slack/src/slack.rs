@@ -360,15 +360,7 @@ impl ChatAdapter for Slack {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            buttons: true,
-            threads: true,
-            edits: true,
-            files: true,
-            reactions: true,
-            private: true,
-            max_text: MAX_TEXT,
-        }
+        Capabilities::all(MAX_TEXT)
     }
 
     fn condition(&self) -> Condition {
