@@ -67,7 +67,6 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::AnyPool;
-use tokio::sync::Semaphore;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::clock::Clock;
@@ -105,7 +104,7 @@ struct Inner {
     instance: String,
     ids: Mutex<ContextV7>,
     /// SQLite has one writer: waiting here is fair, waiting in SQLite is polling.
-    turn: Option<Arc<Semaphore>>,
+    turns: Option<write::Turns>,
 }
 
 impl fmt::Debug for Store {

@@ -12,11 +12,11 @@ use sqlx::{
     AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 use uuid::{ContextV7, Uuid};
 
-use super::{Backend, Inner, Result, Store, StoreError, error::is_locked};
+use super::{Backend, Inner, Result, Store, StoreError, error::is_locked, write::Turns};
 use crate::clock::Clock;
 
 /// How long opening, or waiting for a free connection, may take.
@@ -119,7 +119,7 @@ impl Store {
                 clock,
                 instance: Uuid::now_v7().to_string(),
                 ids: Mutex::new(ContextV7::new()),
-                turn: (backend == Backend::Sqlite).then(|| Arc::new(Semaphore::new(1))),
+                turns: (backend == Backend::Sqlite).then(Turns::default),
             }),
         })
     }

@@ -119,7 +119,7 @@ impl Store {
         let arrival = Arrival::new(self, inbound)?;
         let first = safely!(self, async {
             // One statement is its own transaction: on PostgreSQL one round trip.
-            let _turn = self.turn().await?;
+            let _turn = self.first_turn().await?;
             let mut connection = self.inner.pool.acquire().await?;
             arrival.insert(self, &mut connection).await
         })?;
@@ -149,7 +149,7 @@ impl Store {
         let arrivals: Vec<_> =
             events.iter().map(|event| Arrival::new(self, event)).collect::<Result<_>>()?;
         let first = safely!(self, async {
-            let mut tx = self.begin_write().await?;
+            let mut tx = self.begin_write_first().await?;
             let mut first = Vec::with_capacity(arrivals.len());
             for arrival in &arrivals {
                 first.push(arrival.insert(self, &mut tx).await?);
