@@ -3,6 +3,8 @@
 use chat::Conversation;
 use serde_json::{Value, json};
 
+use super::double::Double;
+
 /// What the bot said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
@@ -63,8 +65,16 @@ pub trait Rooms {
     fn bot(&self) -> &'static str;
     /// Somebody writes something, in the thread under a message when there is one; the name of the message.
     fn writes(&self, person: &str, channel: &str, under: Option<&str>, text: &str) -> String;
-    /// Somebody presses a button; whether the platform brings that again when it was not heard.
-    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click;
+    /// The double that plays it, and how that calls the name of a message.
+    fn double(&self) -> (&Double, &'static str);
+
+    /// Somebody presses a button.
+    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
+        let (double, name) = self.double();
+        let press = json!({"channel": channel, name: message, "label": label, "user": person});
+        Click(double.tell("press", &press))
+    }
+
     /// Somebody chooses from a menu.
     fn chooses(
         &self,
@@ -73,7 +83,13 @@ pub trait Rooms {
         message: &str,
         menu: &str,
         option: &str,
-    ) -> Click;
+    ) -> Click {
+        let (double, name) = self.double();
+        let choice = json!({"channel": channel, name: message, "placeholder": menu, "option": option,
+            "user": person});
+        Click(double.tell("choose", &choice))
+    }
+
     /// Whether a click was heard.
     fn was_heard(&self, click: &Click) -> bool;
     /// What the bot said in a channel and its threads, oldest first.
@@ -84,7 +100,7 @@ pub trait Rooms {
     fn rejected(&self) -> Value;
 }
 
-/// Something that a platform does not bring twice.
+/// What the double said of a click: the platform may not bring it twice.
 pub struct Click(pub Value);
 
 #[cfg(feature = "slack")]
@@ -122,22 +138,8 @@ impl Rooms for super::slack::Workspace {
         self.tell("message", &said)["ts"].as_str().unwrap().to_owned()
     }
 
-    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
-        let press = json!({"channel": channel, "ts": message, "label": label, "user": person});
-        Click(self.tell("press", &press))
-    }
-
-    fn chooses(
-        &self,
-        person: &str,
-        channel: &str,
-        message: &str,
-        menu: &str,
-        option: &str,
-    ) -> Click {
-        let choice = json!({"channel": channel, "ts": message, "placeholder": menu, "option": option,
-            "user": person});
-        Click(self.tell("choose", &choice))
+    fn double(&self) -> (&Double, &'static str) {
+        (self, "ts")
     }
 
     fn was_heard(&self, click: &Click) -> bool {
@@ -202,22 +204,8 @@ impl Rooms for super::discord::Server {
         self.says(person, thread.as_deref().unwrap_or(channel), text)
     }
 
-    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
-        let press = json!({"channel": channel, "id": message, "label": label, "user": person});
-        Click(self.tell("press", &press))
-    }
-
-    fn chooses(
-        &self,
-        person: &str,
-        channel: &str,
-        message: &str,
-        menu: &str,
-        option: &str,
-    ) -> Click {
-        let choice = json!({"channel": channel, "id": message, "placeholder": menu, "option": option,
-            "user": person});
-        Click(self.tell("choose", &choice))
+    fn double(&self) -> (&Double, &'static str) {
+        (self, "id")
     }
 
     fn was_heard(&self, click: &Click) -> bool {
