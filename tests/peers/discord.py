@@ -36,7 +36,8 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
     set         token_revoked (401, close code 4004), unauthorized (401 only), content_intent_allowed (false: 4014),
                 interaction_life (900), answer_within (3), nonce_life (300), session_life (180: how long a session
                 can be resumed), heartbeat_interval (41250), echo (false: the bot does not get its own messages and
-                reactions back), dms_closed [users], left [users who are not on the server], member {channel: bool} (an unknown channel is made)
+                reactions back), dms_closed [users], left [users who are not on the server], named {user: what
+                they call themselves on the server}, member {channel: bool} (an unknown channel is made)
     flood       events, per_second, users, text, channel? (else direct messages)
 
     GET flood   sent, done, replies (messages of the bot since its beginning)
@@ -79,7 +80,7 @@ Json = dict[str, Any]
 SETTINGS: Json = {
     "token_revoked": False, "unauthorized": False, "content_intent_allowed": True, "interaction_life": 900,
     "answer_within": 3, "nonce_life": 300, "session_life": 180, "heartbeat_interval": 41250, "mute_acks": False,
-    "echo": True, "dms_closed": [], "left": []}
+    "echo": True, "dms_closed": [], "left": [], "named": {}}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay")
 TOKEN = re.compile(r"(?:Bot )?([\w-]+)\.double\.token")
 EPOCH, BASE = 1_420_070_400_000, 1_100_000_000_000_000_000
@@ -559,7 +560,7 @@ class Store:
                 **({"bot": True} if bot or short in ("BOT", "HOOK") else {})}
 
     def member(self, short: str, user: bool = True) -> Json:
-        return {**({"user": self.user(short)} if user else {}), "nick": None, "avatar": None, "banner": None,
+        return {**({"user": self.user(short)} if user else {}), "nick": self.settings["named"].get(short), "avatar": None, "banner": None,
                 "roles": [self.ids[role] for role in {"BOT": ("ops", "self"), "U1": ("ops",)}.get(short, ())], "deaf": False, "mute": False,
                 "joined_at": "2024-01-01T00:00:00.000000+00:00", "premium_since": None, "flags": 0, "pending": False,
                 "communication_disabled_until": None}

@@ -34,6 +34,7 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 redeliver_after (3), scopes, member {channel: bool} (an unknown channel is made), trigger_life (3),
                 ping_every (5; 0: never), mute (connections stay open and silent), echo (the bot's own posts come
                 back to it as message events), file_delay (seconds until a completed file counts as processed),
+                named {user: what they call themselves},
                 keep_blocks (chat.update with a text and no blocks keeps the blocks; as documented it removes them)
     flood       events, per_second, users, text, channel? (else direct messages)           → id
 
@@ -79,6 +80,7 @@ BOT, BOT_ID, APP, HOST = "UBOT", "BBOT", "AAPP", {"host": "double"}
 SETTINGS: Json = {
     "revoked": False, "paused": False, "ghosts": 0, "socket_mode": True, "redeliver_after": 3, "trigger_life": 3,
     "ping_every": 5, "mute": False, "echo": False, "file_delay": 0, "keep_blocks": False,
+    "named": {},
     "scopes": "app_mentions:read,channels:history,chat:write,commands,files:write,groups:history,im:history,im:write,"
               "mpim:history,reactions:write,users:read"}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay", "error")
@@ -575,7 +577,7 @@ class WebApi(Store):
         user = args.text("user", "user_not_found")
         if user not in self.users:
             raise SlackError("user_not_found")
-        name = user_name(user)
+        name = self.settings["named"].get(user) or user_name(user)
         return {"user": {"id": user, "team_id": self.team, "name": name, "real_name": name.title(), "deleted": False,
                          "is_bot": user == BOT, "tz": "Europe/Berlin", "tz_offset": 3600,
                          "profile": {"display_name": name, "real_name": name.title()}}}

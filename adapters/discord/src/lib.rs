@@ -28,10 +28,12 @@ mod known;
 mod limits;
 mod markup;
 mod message;
+mod protocol;
 mod refusals;
 mod rest;
 mod session;
 mod speak;
+mod transport;
 
 pub use discord::{Clock, Discord, Reload, Settings};
 pub use message::{MAX_TEXT, message};

@@ -344,7 +344,10 @@ fn f20_a_thread_that_runs_away_is_left_alone() {
 fn f21_a_name_decides_nothing() {
     let Some(server) = Server::new() else { return };
     let serving = connected(&server, "");
-    // A stranger who calls himself like the Admin, and says so.
+    server.says("U1", "D1", "whoami");
+    server.wait("messages=1&channel=D1");
+    // A stranger calls himself like the Admin.
+    server.set("named", json!({"U3": "User1"}));
     server.says("U3", "C1", "<@BOT> grant admin <@U3>");
     server.wait("channel=D3&messages=1");
     let shown = serving.bot.run(&["roles", "list"]);

@@ -255,7 +255,10 @@ fn f20_bots_and_the_bots_own_words_are_not_answered() {
 fn f21_a_name_decides_nothing() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
-    // A stranger, whatever he calls himself.
+    workspace.says("U1", "D1", "whoami");
+    workspace.wait("messages=1&channel=D1");
+    // A stranger calls himself like the Admin.
+    workspace.set("named", json!({"U3": "user1"}));
     workspace.says("U3", "C1", "<@UBOT> grant admin <@U3>");
     workspace.wait("ephemerals=1");
     let shown = serving.bot.run(&["roles", "list"]);
