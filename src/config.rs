@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::Role,
     metrics::{Window, prometheus::PrometheusConfig},
-    platforms::{DiscordConfig, SlackConfig},
+    platforms::{DiscordConfig, MatrixConfig, SlackConfig},
     watch::DetectionConfig,
 };
 
@@ -56,6 +56,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Discord, where there is one.
     pub discord: DiscordConfig,
+    /// Matrix, where there is one.
+    pub matrix: MatrixConfig,
     /// Slack, where there is one.
     pub slack: SlackConfig,
     /// How anomalies are found.
@@ -248,6 +250,7 @@ impl Config {
             }
         }
         self.discord.check().map_err(ConfigError::Invalid)?;
+        self.matrix.check().map_err(ConfigError::Invalid)?;
         self.slack.check().map_err(ConfigError::Invalid)?;
         if self.slack.hears_by_http() && !self.http.enabled {
             return invalid(

@@ -2,6 +2,7 @@
 
 mod condition;
 mod discord;
+mod matrix;
 mod slack;
 
 use std::{path::Path, sync::Arc};
@@ -11,6 +12,7 @@ use chat::ChatAdapter;
 
 pub use condition::look_after;
 pub use discord::DiscordConfig;
+pub use matrix::MatrixConfig;
 pub use slack::SlackConfig;
 
 use crate::{
@@ -36,6 +38,7 @@ impl Platforms {
         let mut platforms = Self::default();
         platforms.add_slack(config, file, clock)?;
         platforms.add_discord(config, file, clock)?;
+        platforms.add_matrix(config, file)?;
         Ok(platforms)
     }
 
@@ -90,9 +93,26 @@ impl Platforms {
     ) -> Result<(), ConfigError> {
         if config.discord.token().is_none() { Ok(()) } else { Err(not_built("discord", "token")) }
     }
+
+    #[cfg(feature = "matrix")]
+    fn add_matrix(&mut self, config: &Config, file: Option<&Path>) -> Result<(), ConfigError> {
+        let matrix = matrix::matrix(config, file)?;
+        self.adapters.extend(matrix.map(|matrix| Arc::new(matrix) as Arc<dyn ChatAdapter>));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "matrix"))]
+    #[expect(clippy::unused_self, reason = "the same as with the feature")]
+    fn add_matrix(&mut self, config: &Config, _: Option<&Path>) -> Result<(), ConfigError> {
+        match config.matrix.secrets() {
+            (None, None) => Ok(()),
+            (Some(_), _) => Err(not_built("matrix", "password")),
+            _ => Err(not_built("matrix", "token")),
+        }
+    }
 }
 
-#[cfg(not(all(feature = "discord", feature = "slack")))]
+#[cfg(not(all(feature = "discord", feature = "matrix", feature = "slack")))]
 fn not_built(platform: &str, key: &str) -> ConfigError {
     ConfigError::Invalid(format!(
         "`{platform}.{key}` is set, and this program was built without {platform}: build it with \
@@ -130,7 +150,7 @@ fn address(key: &str, url: &str, example: &str) -> Result<url::Url, String> {
 }
 
 /// The configuration as it is now, so that a new token is taken without a restart.
-#[cfg(any(feature = "discord", feature = "slack"))]
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
 fn read_again(file: Option<&Path>) -> Option<Config> {
     let read = Config::load(file);
     read.inspect_err(|error| tracing::warn!(%error, "the configuration cannot be read again")).ok()

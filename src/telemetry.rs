@@ -10,6 +10,9 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 
 use crate::config::LogConfig;
 
+/// Libraries that say of every key what became of it. `log.level` can name them again.
+const QUIET: &str = "matrix_sdk_crypto=warn";
+
 /// What people see of the logs besides the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
@@ -60,7 +63,8 @@ pub fn start(
                 .boxed(),
         ),
     };
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.level))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     // A second start in one process, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(filter).with(lines).with(file).try_init();
     Ok(guard)

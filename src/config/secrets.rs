@@ -9,11 +9,14 @@ use serde::Serializer;
 use super::ConfigError;
 
 /// Keys that hold secrets. Each can also be given as `KEY_file`, the path of a file that holds it.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 10] = [
     "store.url",
     "metrics.prometheus.bearer_token",
     "metrics.prometheus.password",
     "discord.token",
+    "matrix.password",
+    "matrix.token",
+    "matrix.recovery_key",
     "slack.bot_token",
     "slack.app_token",
     "slack.signing_secret",

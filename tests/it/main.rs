@@ -26,6 +26,8 @@ mod golden;
 mod incidents;
 mod killed;
 mod locked;
+#[cfg(feature = "matrix")]
+mod matrix;
 mod outage;
 mod pages;
 mod running;
@@ -33,7 +35,7 @@ mod secrets;
 #[cfg(feature = "slack")]
 mod slack;
 mod store;
-#[cfg(any(feature = "discord", feature = "slack"))]
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
 mod story;
 mod support;
 #[cfg(all(feature = "discord", feature = "slack"))]

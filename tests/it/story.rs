@@ -205,6 +205,26 @@ mod discord {
     }
 }
 
+#[cfg(feature = "matrix")]
+mod matrix {
+    use crate::support::matrix::Homeserver;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_with_the_bot() {
+        super::undisturbed(Homeserver::encrypted()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_with_the_bot_in_clear() {
+        super::undisturbed(Homeserver::in_clear()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_on_which_the_bot_dies_after_every_word() {
+        super::dying(Homeserver::encrypted()).await;
+    }
+}
+
 async fn day(team: &mut Team<'_>) {
     // Somebody new asks, is told a code, and gets a role by it from an Admin.
     team.writes("U3", "C1", None, "@bot status").await;
@@ -217,8 +237,9 @@ async fn day(team: &mut Team<'_>) {
 
     // A question, with a picture.
     let asked = team.writes("U3", "C2", None, "@bot cpu of db-1 as a chart").await;
-    let answer = team.sees("C2", "42");
-    assert_eq!((answer.under.as_ref(), answer.pictures), (Some(&asked), 1), "{answer:#?}");
+    team.sees_such("C2", "an answer with its picture under the question", |shown| {
+        shown.says("42") && shown.pictures == 1 && shown.under.as_ref() == Some(&asked)
+    });
 
     // Something breaks, and is told.
     team.prometheus.set(Script::Each(["97", "42"].into()));

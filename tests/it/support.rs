@@ -4,13 +4,15 @@ pub mod bot;
 pub mod database;
 #[cfg(feature = "discord")]
 pub mod discord;
-#[cfg(any(feature = "discord", feature = "slack"))]
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
 pub mod double;
 pub mod everywhere;
+#[cfg(feature = "matrix")]
+pub mod matrix;
 pub mod peers;
 pub mod proxy;
 pub mod room;
-#[cfg(any(feature = "discord", feature = "slack"))]
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
 pub mod rooms;
 pub mod scripted;
 pub mod serving;

@@ -321,6 +321,12 @@ pub trait ChatAdapter: Send + Sync {
         Err(self.unsupported("send a private message"))
     }
 
+    /// Takes the identity with which somebody signs their devices now for theirs, where the platform has such: an
+    /// Admin says so after it was changed.
+    async fn accept_identity(&self, _person: &UserRef) -> Result<(), ChatError> {
+        Err(self.unsupported("have somebody's devices verified"))
+    }
+
     /// The error of something this platform cannot do.
     fn unsupported(&self, what: &'static str) -> ChatError {
         ChatError::Unsupported { platform: self.platform(), what }

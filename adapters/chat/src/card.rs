@@ -197,8 +197,17 @@ impl Card {
     /// The same card with one more button. A command over the limit is left out, since cutting it
     /// would make it another command.
     #[must_use]
-    pub fn button(mut self, label: impl Into<String>, command: impl Into<String>) -> Self {
-        let (label, command, style) = (label.into(), command.into(), ButtonStyle::Plain);
+    pub fn button(self, label: impl Into<String>, command: impl Into<String>) -> Self {
+        self.button_of(ButtonStyle::Plain, label.into(), command.into())
+    }
+
+    /// The same for what most people want.
+    #[must_use]
+    pub fn primary(self, label: impl Into<String>, command: impl Into<String>) -> Self {
+        self.button_of(ButtonStyle::Primary, label.into(), command.into())
+    }
+
+    fn button_of(mut self, style: ButtonStyle, label: String, command: String) -> Self {
         if command.len() <= MAX_COMMAND_BYTES {
             self.buttons.push(Button { label, style, command, ask: None });
         }

@@ -304,7 +304,7 @@ const SILENCES: [(&str, &str); 6] = [
 fn buttons(card: Card, incident: &Incident) -> Card {
     let number = incident.number;
     let card = match incident.state {
-        IncidentState::Open => card.button("Acknowledge", format!("ack {number}")),
+        IncidentState::Open => card.primary("Acknowledge", format!("ack {number}")),
         IncidentState::Acknowledged => card.button("Resolve", format!("resolve {number}")),
         IncidentState::Resolved => card,
     };
@@ -345,7 +345,7 @@ pub fn reminder(incident: &Incident, now: DateTime<Utc>) -> Card {
         age(incident, now)
     ))
     .tone(Tone::Bad)
-    .button("Acknowledge", format!("ack {number}"))
+    .primary("Acknowledge", format!("ack {number}"))
 }
 
 /// Whether this is the new normal.

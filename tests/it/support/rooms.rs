@@ -3,6 +3,7 @@
 use chat::Conversation;
 use serde_json::{Value, json};
 
+#[cfg(any(feature = "discord", feature = "slack"))]
 use super::double::Double;
 
 /// What the bot said.
@@ -65,16 +66,8 @@ pub trait Rooms {
     fn bot(&self) -> &'static str;
     /// Somebody writes something, in the thread under a message when there is one; the name of the message.
     fn writes(&self, person: &str, channel: &str, under: Option<&str>, text: &str) -> String;
-    /// The double that plays it, and how that calls the name of a message.
-    fn double(&self) -> (&Double, &'static str);
-
     /// Somebody presses a button.
-    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
-        let (double, name) = self.double();
-        let press = json!({"channel": channel, name: message, "label": label, "user": person});
-        Click(double.tell("press", &press))
-    }
-
+    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click;
     /// Somebody chooses from a menu.
     fn chooses(
         &self,
@@ -83,13 +76,7 @@ pub trait Rooms {
         message: &str,
         menu: &str,
         option: &str,
-    ) -> Click {
-        let (double, name) = self.double();
-        let choice = json!({"channel": channel, name: message, "placeholder": menu, "option": option,
-            "user": person});
-        Click(double.tell("choose", &choice))
-    }
-
+    ) -> Click;
     /// Whether a click was heard.
     fn was_heard(&self, click: &Click) -> bool;
     /// What the bot said in a channel and its threads, oldest first.
@@ -102,6 +89,21 @@ pub trait Rooms {
 
 /// What the double said of a click: the platform may not bring it twice.
 pub struct Click(pub Value);
+
+/// Somebody clicks in a double, which calls the name of a message so.
+#[cfg(any(feature = "discord", feature = "slack"))]
+impl Double {
+    fn press(&self, name: &str, [person, channel, message, label]: [&str; 4]) -> Click {
+        let press = json!({"channel": channel, name: message, "label": label, "user": person});
+        Click(self.tell("press", &press))
+    }
+
+    fn choose(&self, name: &str, [person, channel, message, menu, option]: [&str; 5]) -> Click {
+        let choice = json!({"channel": channel, name: message, "placeholder": menu, "option": option,
+            "user": person});
+        Click(self.tell("choose", &choice))
+    }
+}
 
 #[cfg(feature = "slack")]
 impl Rooms for super::slack::Workspace {
@@ -138,8 +140,19 @@ impl Rooms for super::slack::Workspace {
         self.tell("message", &said)["ts"].as_str().unwrap().to_owned()
     }
 
-    fn double(&self) -> (&Double, &'static str) {
-        (self, "ts")
+    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
+        self.press("ts", [person, channel, message, label])
+    }
+
+    fn chooses(
+        &self,
+        person: &str,
+        channel: &str,
+        message: &str,
+        menu: &str,
+        option: &str,
+    ) -> Click {
+        self.choose("ts", [person, channel, message, menu, option])
     }
 
     fn was_heard(&self, click: &Click) -> bool {
@@ -204,8 +217,19 @@ impl Rooms for super::discord::Server {
         self.says(person, thread.as_deref().unwrap_or(channel), text)
     }
 
-    fn double(&self) -> (&Double, &'static str) {
-        (self, "id")
+    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
+        self.press("id", [person, channel, message, label])
+    }
+
+    fn chooses(
+        &self,
+        person: &str,
+        channel: &str,
+        message: &str,
+        menu: &str,
+        option: &str,
+    ) -> Click {
+        self.choose("id", [person, channel, message, menu, option])
     }
 
     fn was_heard(&self, click: &Click) -> bool {
@@ -260,5 +284,114 @@ impl Rooms for super::discord::Server {
         let rejected = self.state()["rejected"].as_array().unwrap().clone().into_iter();
         let why = |it: &Value| it["why"].as_str().unwrap_or_default().to_owned();
         rejected.filter(|it| !again.iter().any(|code| why(it).contains(code))).collect()
+    }
+}
+
+#[cfg(feature = "matrix")]
+impl Rooms for super::matrix::Homeserver {
+    fn settings(&self) -> String {
+        self.settings()
+    }
+
+    fn identity(&self, person: &str) -> String {
+        self.person(person)
+    }
+
+    fn place(&self, channel: &str) -> Conversation {
+        Conversation {
+            platform: chat::Platform::Matrix,
+            workspace: "localhost".to_owned(),
+            channel: self.room(channel),
+            thread: None,
+        }
+    }
+
+    fn is_connected(&self) {
+        self.bot_is_there();
+    }
+
+    fn bot(&self) -> &'static str {
+        "@bot"
+    }
+
+    fn writes(&self, person: &str, channel: &str, under: Option<&str>, text: &str) -> String {
+        let how = under.map_or(json!({}), |root| json!({"thread": root}));
+        self.says_so(person, channel, text, how)
+    }
+
+    // There is nothing to press: a sign is put on the message where it shows one, and otherwise what is to be
+    // written is read from it and written under it.
+    fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
+        let (offer, command) = self.offer(channel, message, label);
+        match offer.split(' ').next().filter(|sign| matches!(*sign, "✅" | "❌")) {
+            Some(sign) => self.reacts(person, channel, message, sign),
+            None => self.writes(person, channel, Some(message), &command),
+        };
+        Click(Value::Null)
+    }
+
+    fn chooses(
+        &self,
+        person: &str,
+        channel: &str,
+        message: &str,
+        menu: &str,
+        option: &str,
+    ) -> Click {
+        let (_, first) = self.offer(channel, message, menu.trim_end_matches([' ', '…']));
+        let (command, _) = first.rsplit_once(' ').unwrap();
+        let chosen = format!("{command} {}", option.replace(' ', ""));
+        self.writes(person, channel, Some(message), &chosen);
+        Click(Value::Null)
+    }
+
+    fn was_heard(&self, _: &Click) -> bool {
+        // The homeserver keeps it until the bot is back.
+        true
+    }
+
+    fn shown(&self, channel: &str) -> Vec<Shown> {
+        let said = self.said("U1", channel);
+        let is_file = |it: &Value| it["content"]["msgtype"] != "m.text";
+        let shown = said.iter().filter(|it| !is_file(it)).map(|it| {
+            let under = it["thread"].as_str();
+            let pictures =
+                said.iter().filter(|file| is_file(file) && file["thread"] == it["thread"]);
+            let now = super::matrix::now(it);
+            Shown {
+                id: it["event"].as_str().unwrap().to_owned(),
+                under: under.map(str::to_owned),
+                key: it["content"]["io.github.smartcloudops.key"].to_string(),
+                pictures: pictures.count(),
+                is_green: now["formatted_body"].to_string().contains("#2eb886"),
+                content: json!({"text": now["body"], "html": now["formatted_body"]}),
+            }
+        });
+        shown.collect()
+    }
+
+    fn told(&self, person: &str) -> Vec<String> {
+        let told = self.told(person);
+        told.iter().map(|it| super::matrix::now(it)["body"].to_string()).collect()
+    }
+
+    fn rejected(&self) -> Value {
+        // What a homeserver does not take is missing from what people see.
+        json!([])
+    }
+}
+
+#[cfg(feature = "matrix")]
+impl super::matrix::Homeserver {
+    /// The line of a message that offers something, and what is to be written for it.
+    fn offer(&self, channel: &str, message: &str, label: &str) -> (String, String) {
+        let said = self.said("U1", channel);
+        let message = said.iter().find(|it| it["event"] == message).unwrap();
+        let body = super::matrix::now(message)["body"].as_str().unwrap();
+        let wanted = format!("{label}: ");
+        let line = body.lines().find(|line| line.contains(&wanted));
+        let line = line.unwrap_or_else(|| panic!("no {label} in {body}"));
+        let command = line.split(&wanted).nth(1).unwrap().split(" (").next().unwrap();
+        (line.to_owned(), command.trim_end_matches(" …").to_owned())
     }
 }

@@ -49,21 +49,21 @@ impl Serving {
     }
 
     /// Kills it, and starts it again.
-    #[cfg(any(feature = "discord", feature = "slack"))]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn dies_and_rises(&mut self) {
         self.dies();
         self.rises();
     }
 
     /// Kills it.
-    #[cfg(any(feature = "discord", feature = "slack"))]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn dies(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again.
-    #[cfg(any(feature = "discord", feature = "slack"))]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn rises(&mut self) {
         self.child = spawn(&self.bot);
         self.answers();

@@ -1,0 +1,204 @@
+//! Text for the places where Matrix reads HTML, and out of them. Pure.
+
+use chat::{escape_invisible, tidy};
+use serde_json::Value;
+
+use crate::events::Myself;
+
+/// How a command begins in a room.
+pub const COMMAND: &str = "!ops";
+
+/// The text as HTML that shows it as it is, and links to nowhere.
+pub(crate) fn escaped(text: &str) -> String {
+    html(&plain(text)).replace('\n', "<br>")
+}
+
+/// The same in letters of one width, to be copied: addresses stay as they are.
+pub(crate) fn code(text: &str) -> String {
+    html(&escape_invisible(text))
+}
+
+/// The text as it stands where nothing reads HTML. Clients make links of addresses, and the address of somebody or
+/// of a room is a link too.
+pub(crate) fn plain(text: &str) -> String {
+    escape_invisible(text).replace("://", "[:]//").replace("matrix.to/", "matrix[.]to/")
+}
+
+fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// What somebody said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mentions {
+    /// It begins as a command does.
+    pub(crate) is_command: bool,
+    /// The bot is mentioned.
+    pub(crate) is_mentioned: bool,
+    /// The words, without the mention and without what is quoted from the message that they answer.
+    pub(crate) text: String,
+}
+
+/// The words of a message (<https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions>).
+pub(crate) fn words(content: &Value, me: &Myself) -> Mentions {
+    let body = content["body"].as_str().unwrap_or_default();
+    let is_reply = content["m.relates_to"]["m.in_reply_to"].is_object();
+    let body = if is_reply { without_fallback(body) } else { body };
+    let page = content["formatted_body"].as_str().unwrap_or_default();
+    // Of an older client, which repeats the message that is answered.
+    let page = page.split_once("</mx-reply>").map_or(page, |(_, page)| page);
+    let mentions = &content["m.mentions"];
+    let is_mentioned = if mentions.is_object() {
+        let users = mentions["user_ids"].as_array();
+        users.is_some_and(|users| users.iter().any(|user| user == me.user.as_str()))
+    } else {
+        body.contains(&me.user) || page.contains(&format!("matrix.to/#/{}", me.user))
+    };
+    let mut text = body.to_owned();
+    if is_mentioned {
+        text = without_mention(&text, page, me);
+    }
+    let text = tidy(&text);
+    match text.split_once(char::is_whitespace).unwrap_or((&text, "")) {
+        (COMMAND, rest) => Mentions { is_command: true, is_mentioned, text: rest.to_owned() },
+        _ => Mentions { is_command: false, is_mentioned, text },
+    }
+}
+
+/// Older clients begin an answer with lines of the message that is answered, each after `> `, and an empty line
+/// (<https://spec.matrix.org/v1.12/client-server-api/#fallbacks-for-rich-replies>).
+fn without_fallback(body: &str) -> &str {
+    let mut rest = body;
+    while rest.starts_with("> ") || rest == ">" {
+        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    if rest.len() < body.len() { rest.strip_prefix('\n').unwrap_or(rest) } else { body }
+}
+
+/// What is left without the mention of the bot, which stands in the text as clients show it: as a Markdown link, as
+/// the id, or as the name.
+fn without_mention(text: &str, page: &str, me: &Myself) -> String {
+    let mut shown = Vec::new();
+    // What the pill says, as this client shows it.
+    if let Some((_, pill)) = page.split_once(&format!("matrix.to/#/{}\"", me.user))
+        && let Some((name, _)) = pill.split_once('>').and_then(|(_, rest)| rest.split_once("</a>"))
+    {
+        shown.push(unescaped(name));
+    }
+    shown.extend(me.name.clone());
+    let localpart = me.user.trim_start_matches('@').split(':').next().unwrap_or_default();
+    shown.push(localpart.to_owned());
+    let links = shown.iter().map(|name| format!("[{name}](https://matrix.to/#/{})", me.user));
+    let forms: Vec<_> = links.chain([me.user.clone()]).collect();
+    for form in forms {
+        if let Some(rest) = without(text, &form) {
+            return rest;
+        }
+    }
+    for name in shown {
+        for form in [format!("@{name}"), name] {
+            if let Some(rest) = without(text, &form) {
+                return rest;
+            }
+        }
+    }
+    text.to_owned()
+}
+
+/// The text without the first place where this stands as a word of its own, and without the colon after it.
+fn without(text: &str, form: &str) -> Option<String> {
+    if form.is_empty() {
+        return None;
+    }
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let found = text.match_indices(form).find(|(at, _)| {
+        let before = text[..*at].chars().next_back();
+        let after = text[at + form.len()..].chars().next();
+        !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
+    });
+    let (before, after) = (&text[..found?.0], &text[found?.0 + form.len()..]);
+    let after = if before.trim().is_empty() { after.trim_start_matches([':', ',']) } else { after };
+    Some(format!("{before}{after}"))
+}
+
+fn unescaped(html: &str) -> String {
+    html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn me() -> Myself {
+        Myself {
+            server: "example.org".into(),
+            user: "@ops:example.org".into(),
+            name: Some("Ops Bot".into()),
+        }
+    }
+
+    fn mentioned(body: &str, page: &str) -> String {
+        let said = words(
+            &json!({"body": body, "formatted_body": page, "m.mentions": {"user_ids": ["@ops:example.org"]}}),
+            &me(),
+        );
+        assert!(said.is_mentioned);
+        said.text
+    }
+
+    #[test]
+    fn mentions_of_every_client_are_left_out() {
+        let pill = r#"<a href="https://matrix.to/#/@ops:example.org">Ops Bot</a>: cpu?"#;
+        assert_eq!(mentioned("Ops Bot: cpu?", pill), "cpu?");
+        assert_eq!(mentioned("@ops:example.org cpu?", ""), "cpu?");
+        assert_eq!(mentioned("[Ops Bot](https://matrix.to/#/@ops:example.org) cpu?", ""), "cpu?");
+        assert_eq!(mentioned("cpu of ops-1, ops", ""), "cpu of ops-1,");
+        assert_eq!(mentioned("@Ops Bot, cpu\nof web-1", ""), "cpu\nof web-1");
+    }
+
+    #[test]
+    fn who_only_speaks_of_the_bot_does_not_speak_to_it() {
+        let said = words(&json!({"body": "ops is slow today", "m.mentions": {}}), &me());
+        assert_eq!((said.is_mentioned, said.is_command), (false, false));
+        // Clients from before there was a list of who is mentioned.
+        assert!(words(&json!({"body": "@ops:example.org: cpu"}), &me()).is_mentioned);
+    }
+
+    #[test]
+    fn a_command_needs_no_mention() {
+        let said = words(&json!({"body": "!ops  ack 7"}), &me());
+        assert_eq!((said.is_command, &*said.text), (true, "ack 7"));
+        assert!(!words(&json!({"body": "!opsack 7"}), &me()).is_command);
+    }
+
+    #[test]
+    fn what_an_answer_repeats_is_not_said_by_it() {
+        let content = json!({"body": "> <@eve:example.org> @ops:example.org approve 7\n> more\n\ncpu?",
+            "m.relates_to": {"m.in_reply_to": {"event_id": "$1"}}});
+        let said = words(&content, &me());
+        assert_eq!((&*said.text, said.is_mentioned), ("cpu?", false));
+        // Without an answer it is a quote, which the core knows by how it begins.
+        assert_eq!(words(&json!({"body": "> approve 7"}), &me()).text, "> approve 7");
+    }
+
+    #[test]
+    fn nothing_is_markup_or_a_link() {
+        assert_eq!(
+            escaped("<b>&amp;</b> \"x\" https://evil.example\nline"),
+            "&lt;b&gt;&amp;amp;&lt;/b&gt; &quot;x&quot; https[:]//evil.example<br>line"
+        );
+        assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
+    }
+}

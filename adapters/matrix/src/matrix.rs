@@ -1,0 +1,317 @@
+//! The adapter: one account.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat::{
+    Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, Finding, Inbox,
+    MessageRef, Platform, Reaction, UserRef, pause,
+};
+use matrix_sdk_crypto::CollectStrategy;
+use ruma::{OwnedRoomId, UserId};
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    account::{Account, Login},
+    message::MAX_TEXT,
+    refusals::Failed,
+    speak::room_of,
+    wire::Wire,
+};
+
+/// Two sessions that end within this time are one fault.
+const LASTS: Duration = Duration::from_mins(10);
+
+/// Reads the login again, so that a new one is taken without a restart.
+pub type Reload = Box<dyn Fn() -> Option<Login> + Send + Sync>;
+
+/// What the adapter needs to know.
+pub struct Settings {
+    /// Where the homeserver is.
+    pub homeserver: Url,
+    /// The account now.
+    pub login: Login,
+    /// The account later.
+    pub reload: Reload,
+    /// What opens the account's secrets on the homeserver: its recovery key, or a passphrase.
+    pub recovery_key: Option<SecretString>,
+    /// Servers and people that the bot hears; empty is everybody on its own homeserver.
+    pub allow: Vec<String>,
+    /// Whether the homeserver's word for who sent something suffices where nothing is encrypted.
+    pub trusts_server: bool,
+    /// Whether only devices that their owner signed read what the bot says.
+    pub only_signed_devices: bool,
+    /// The file in which the keys and the place in the stream of events are kept.
+    pub file: PathBuf,
+}
+
+/// One Matrix account.
+pub struct Matrix {
+    pub(crate) homeserver: Url,
+    pub(crate) recovery_key: Option<SecretString>,
+    pub(crate) trusts_server: bool,
+    pub(crate) only_signed_devices: bool,
+    pub(crate) file: PathBuf,
+    allow: Vec<String>,
+    server: Option<String>,
+    reload: Reload,
+    state: Mutex<State>,
+    /// The account once it is logged in. Only one may be opened at a time.
+    account: tokio::sync::Mutex<Option<Arc<Account>>>,
+}
+
+/// What changes while the adapter runs.
+pub(crate) struct State {
+    /// Where people are shown that the bot is about to answer.
+    pub(crate) typing: HashSet<OwnedRoomId>,
+    /// Where it was said that a message cannot be read.
+    pub(crate) told: HashMap<OwnedRoomId, Instant>,
+    login: Login,
+    condition: Condition,
+}
+
+impl Matrix {
+    /// An adapter that is not connected yet.
+    pub fn new(settings: Settings) -> Self {
+        let server = match &settings.login {
+            Login::Password { user, .. } => {
+                <&UserId>::try_from(&**user).ok().map(|user| user.server_name().to_string())
+            }
+            Login::Token(_) => None,
+        };
+        let state = State {
+            typing: HashSet::new(),
+            told: HashMap::new(),
+            login: settings.login,
+            condition: Condition::Connecting,
+        };
+        Self {
+            homeserver: settings.homeserver,
+            recovery_key: settings.recovery_key,
+            trusts_server: settings.trusts_server,
+            only_signed_devices: settings.only_signed_devices,
+            file: settings.file,
+            allow: settings.allow,
+            server,
+            reload: settings.reload,
+            state: Mutex::new(state),
+            account: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn login(&self) -> Login {
+        self.state().login.clone()
+    }
+
+    pub(crate) fn is(&self, condition: Condition) {
+        let mut state = self.state();
+        if state.condition != condition {
+            tracing::info!(?condition, "Matrix");
+            state.condition = condition;
+        }
+    }
+
+    /// Whether somebody may speak to the bot.
+    pub(crate) fn lets_in(&self, user: &UserId, home: &str) -> bool {
+        let server = user.server_name().as_str();
+        if self.allow.is_empty() {
+            return server == home;
+        }
+        self.allow.iter().any(|it| it == user.as_str() || it == server)
+    }
+
+    pub(crate) fn wire(&self) -> Result<Wire, Failed> {
+        Wire::new(&self.homeserver).map_err(|error| Failed::SetUp(error.to_string()))
+    }
+
+    /// The account, logged in when it is not yet.
+    pub(crate) async fn account(&self) -> Result<Arc<Account>, Failed> {
+        let mut account = self.account.lock().await;
+        if let Some(account) = &*account {
+            return Ok(account.clone());
+        }
+        let readers = if self.only_signed_devices {
+            CollectStrategy::IdentityBasedStrategy
+        } else {
+            CollectStrategy::AllDevices
+        };
+        let login = self.login();
+        let opened = Account::open(self.wire()?, &self.file, &login, readers).await?;
+        if let Err(failed) = opened.sign_device(&login, self.recovery_key.as_ref()).await {
+            match failed {
+                Failed::Unreachable(_) | Failed::TooFast(_) => return Err(failed),
+                // It works without, and people's clients warn of it.
+                failed => tracing::warn!(%failed, "the bot's device is not signed by its account"),
+            }
+        }
+        let opened = Arc::new(opened);
+        *account = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// Logs in, trying again until the homeserver is to be reached.
+    async fn introduce(&self) -> Result<Arc<Account>, Failed> {
+        let mut failures = 0;
+        loop {
+            match self.account().await {
+                Err(
+                    failed @ (Failed::Unreachable(_) | Failed::TooFast(_) | Failed::Garbled(_)),
+                ) => {
+                    self.is(Condition::Lost(failed.to_string()));
+                }
+                known => return known,
+            }
+            sleep(pause(failures)).await;
+            failures += 1;
+        }
+    }
+
+    /// It was answered.
+    async fn stops_typing(&self, account: &Account, channel: &str) {
+        let Ok(room) = room_of(channel) else { return };
+        if self.state().typing.remove(room)
+            && let Err(failed) = account.typing(room, false).await
+        {
+            tracing::debug!(%failed, "typing is still shown");
+        }
+    }
+}
+
+/// Another server's conversation is not ours to speak in.
+fn ours(account: &Account, workspace: &str) -> Result<(), ChatError> {
+    if account.me.server == workspace {
+        return Ok(());
+    }
+    let reason = format!("this bot is on {}, not on {workspace}", account.me.server);
+    Err(ChatError::Refused { platform: Platform::Matrix, reason })
+}
+
+#[async_trait]
+impl ChatAdapter for Matrix {
+    fn platform(&self) -> Platform {
+        Platform::Matrix
+    }
+
+    fn workspace(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all(MAX_TEXT)
+    }
+
+    fn condition(&self) -> Condition {
+        self.state().condition.clone()
+    }
+
+    async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError> {
+        if let Some(login) = (self.reload)() {
+            self.state().login = login;
+        }
+        let ended = self.hear_for_ever(&inbox, &shutdown).await;
+        if let Err(error) = &ended {
+            self.is(Condition::Lost(error.to_string()));
+        }
+        ended
+    }
+
+    async fn examine(&self, speaks_in: &[Conversation]) -> Vec<Finding> {
+        self.look(speaks_in).await
+    }
+
+    async fn post(
+        &self,
+        to: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<MessageRef, ChatError> {
+        let account = self.account().await?;
+        ours(&account, &to.workspace)?;
+        let posted = account.post(to, card, key).await;
+        self.stops_typing(&account, &to.channel).await;
+        posted
+    }
+
+    async fn edit(&self, message: &MessageRef, card: &Card) -> Result<(), ChatError> {
+        let account = self.account().await?;
+        ours(&account, &message.conversation.workspace)?;
+        account.edit(message, card).await
+    }
+
+    async fn react(&self, message: &MessageRef, reaction: Reaction) -> Result<(), ChatError> {
+        let sign = match reaction {
+            Reaction::Seen => "👀",
+            Reaction::Done => "✅",
+            Reaction::Failed => "❌",
+        };
+        let account = self.account().await?;
+        ours(&account, &message.conversation.workspace)?;
+        let room = room_of(&message.conversation.channel)?;
+        Ok(account.react(room, &message.message, sign).await?)
+    }
+
+    async fn accept_identity(&self, person: &UserRef) -> Result<(), ChatError> {
+        let account = self.account().await?;
+        ours(&account, &person.workspace)?;
+        let nobody = || ChatError::Refused {
+            platform: Platform::Matrix,
+            reason: format!("{} has no identity that signs devices", person.user),
+        };
+        let user = <&UserId>::try_from(&*person.user).map_err(|_| nobody())?;
+        if account.accept(user).await? { Ok(()) } else { Err(nobody()) }
+    }
+
+    async fn whisper(
+        &self,
+        to: &UserRef,
+        conversation: &Conversation,
+        card: &Card,
+        key: &DedupeKey,
+    ) -> Result<(), ChatError> {
+        let account = self.account().await?;
+        ours(&account, &conversation.workspace)?;
+        let told = account.whisper(to, conversation, card, key).await;
+        self.stops_typing(&account, &conversation.channel).await;
+        told
+    }
+}
+
+impl Matrix {
+    /// Hears, with a new token whenever one does not hold and there is a password.
+    async fn hear_for_ever(
+        &self,
+        inbox: &Inbox,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ChatError> {
+        let mut last: Option<Instant> = None;
+        loop {
+            let account = tokio::select! {
+                known = self.introduce() => known?,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            tracing::info!(user = account.me.user, device = %account.session.device, "Matrix knows the bot");
+            let Err(failed) = self.listen(&account, inbox, shutdown).await else { return Ok(()) };
+            *self.account.lock().await = None;
+            let again = self.logged_out(&account, failed).await;
+            // The keys are for one at a time.
+            drop(account);
+            again?;
+            if last.is_some_and(|last| last.elapsed() < LASTS) {
+                return Err(Failed::LoggedOut("new ones are taken away at once".to_owned()).into());
+            }
+            last = Some(Instant::now());
+        }
+    }
+}

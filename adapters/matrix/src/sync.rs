@@ -1,0 +1,264 @@
+//! What the homeserver says, from where the bot stopped listening
+//! (<https://spec.matrix.org/latest/client-server-api/#syncing>).
+
+use std::{ops::Deref as _, time::Duration};
+
+use matrix_sdk_crypto::{
+    DecryptionSettings, EncryptionSyncChanges, RoomEventDecryptionResult, TrustRequirement,
+    types::events::room::encrypted::EncryptedEvent,
+};
+use ruma::{
+    OwnedRoomId, OwnedUserId, RoomId,
+    api::client::{
+        filter::{FilterDefinition, LazyLoadOptions},
+        message::get_message_events,
+        sync::sync_events,
+    },
+    events::AnySyncTimelineEvent,
+    serde::Raw,
+    uint,
+};
+use serde_json::{Value, value::to_raw_value};
+
+use crate::{
+    account::Account,
+    refusals::Failed,
+    rows::thing,
+    trust::{Proof, Ratchets, ratchet_name},
+};
+
+/// Everything is decrypted; how far the sender is to be trusted is judged here, and said.
+pub(crate) const DECRYPTION: DecryptionSettings =
+    DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
+pub(crate) const ENCRYPTED: &str = "m.room.encrypted";
+/// Events whose key is waited for. More would be somebody's flood.
+const MOST_WAITING: usize = 200;
+/// Under which name it is kept where the bot stopped listening.
+pub(crate) const SINCE: &str = "since";
+
+/// What was heard in one go.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    since: Option<String>,
+    next: String,
+    /// Rooms into which the bot is invited, and by whom.
+    pub(crate) invites: Vec<Invite>,
+    /// What was said, oldest first in each room.
+    pub(crate) heard: Vec<Heard>,
+    ratchets: Ratchets,
+}
+
+/// An invitation into a room.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Invite {
+    pub(crate) room: OwnedRoomId,
+    pub(crate) by: Option<OwnedUserId>,
+    /// The two are to be alone there.
+    pub(crate) is_direct: bool,
+}
+
+/// An event as far as it could be read.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) room: OwnedRoomId,
+    pub(crate) event: Value,
+    pub(crate) proof: Proof,
+}
+
+impl Account {
+    /// What was said since the token, oldest first in each room and without gaps. Keys that came with it are kept
+    /// when this returns; the new token is not: call [`Account::settle`] once everything is recorded. Until then the
+    /// same is heard again, also after a crash.
+    pub(crate) async fn hear(&self, wait: Duration) -> Result<Batch, Failed> {
+        let since: Option<String> = self.rows.kept(SINCE).await?;
+        let (answer, late) = self.sync(since.clone(), wait).await?;
+        let mut batch =
+            Batch { since: since.clone(), next: answer.next_batch.clone(), ..Batch::default() };
+        for (room, event) in late {
+            let raw = Raw::from_json(to_raw_value(&event)?);
+            self.read_into(&mut batch, &room, &[raw]).await?;
+        }
+        for (room, joined) in &answer.rooms.join {
+            let timeline = &joined.timeline;
+            self.rooms.changed(room, timeline.limited, &timeline.events, &joined.state);
+            // What was said before the bot existed is not for it.
+            let Some(since) = &since else { continue };
+            if let Some(joined) = timeline.events.iter().rposition(|event| self.is_our_join(event))
+            {
+                self.read_into(&mut batch, room, &timeline.events[joined..]).await?;
+                continue;
+            }
+            if let (true, Some(until)) = (timeline.limited, &timeline.prev_batch) {
+                let missed = self.between(room, since, until).await?;
+                // In a long gap the bot may have come itself.
+                let joined = missed.iter().rposition(|event| self.is_our_join(event));
+                self.read_into(&mut batch, room, &missed[joined.unwrap_or(0)..]).await?;
+            }
+            self.read_into(&mut batch, room, &timeline.events).await?;
+        }
+        for room in answer.rooms.leave.keys() {
+            self.rooms.forget(room);
+        }
+        let invites = answer.rooms.invite.iter();
+        batch.invites =
+            invites.map(|(room, it)| self.invite(room, &it.invite_state.events)).collect();
+        Ok(batch)
+    }
+
+    /// Everything in the batch is recorded: go on after it.
+    pub(crate) async fn settle(&self, batch: &Batch) -> Result<(), Failed> {
+        let mut things = vec![thing(SINCE, &batch.next)?];
+        for (session, ratchet) in &batch.ratchets {
+            things.push(thing(ratchet_name(session), ratchet)?);
+        }
+        things.push(thing("waiting", &*self.waiting.lock().await)?);
+        self.rows.keep(things).await
+    }
+
+    /// Who invited the bot.
+    fn invite<T>(&self, room: &RoomId, state: &[Raw<T>]) -> Invite {
+        let events =
+            state.iter().filter_map(|event| event.deserialize_as_unchecked::<Value>().ok());
+        let ours = events.into_iter().find(|event| {
+            event["type"] == "m.room.member" && event["state_key"] == self.me.user.as_str()
+        });
+        let by = ours.as_ref().and_then(|event| event["sender"].as_str()?.parse().ok());
+        let is_direct = ours.is_some_and(|event| event["content"]["is_direct"] == true);
+        Invite { room: room.to_owned(), by, is_direct }
+    }
+
+    /// Whether the bot came into the room with this event.
+    fn is_our_join(&self, event: &Raw<AnySyncTimelineEvent>) -> bool {
+        event.deserialize_as_unchecked::<Value>().is_ok_and(|event| {
+            event["type"] == "m.room.member"
+                && event["state_key"] == self.me.user.as_str()
+                && event["content"]["membership"] == "join"
+                && event["unsigned"]["prev_content"]["membership"] != "join"
+        })
+    }
+
+    async fn read_into(
+        &self,
+        batch: &mut Batch,
+        room: &RoomId,
+        events: &[Raw<AnySyncTimelineEvent>],
+    ) -> Result<(), Failed> {
+        // Whose devices are not known, their messages prove nothing.
+        let field =
+            |event: &Raw<AnySyncTimelineEvent>, name| event.get_field::<String>(name).ok()?;
+        let sealed = |event: &&Raw<AnySyncTimelineEvent>| {
+            field(event, "type").is_some_and(|kind| kind == ENCRYPTED)
+        };
+        let senders = events.iter().filter(sealed).filter_map(|event| field(event, "sender"));
+        let senders: Vec<OwnedUserId> = senders.filter_map(|sender| sender.parse().ok()).collect();
+        if !senders.is_empty() {
+            self.olm.update_tracked_users(senders.iter().map(OwnedUserId::deref)).await?;
+            self.flush().await?;
+        }
+        for raw in events {
+            let Ok(event) = raw.deserialize_as_unchecked::<Value>() else { continue };
+            let mut heard = self.read(room, raw, &event).await?;
+            if let Proof::CrossSigned(_) = heard.proof
+                && !self.is_next(&mut batch.ratchets, batch.since.as_deref(), &event).await?
+            {
+                heard.proof = Proof::Unproven("it was said before: somebody repeats it".to_owned());
+            }
+            batch.heard.push(heard);
+        }
+        Ok(())
+    }
+
+    /// The homeserver's answer, and events that waited for a key which has come.
+    async fn sync(
+        &self,
+        since: Option<String>,
+        wait: Duration,
+    ) -> Result<(sync_events::v3::Response, Vec<(OwnedRoomId, Value)>), Failed> {
+        let mut request = sync_events::v3::Request::new();
+        request.since = since;
+        request.timeout = Some(wait);
+        let mut filter = FilterDefinition::empty();
+        filter.presence.types = Some(Vec::new());
+        filter.account_data.types = Some(Vec::new());
+        filter.room.account_data.types = Some(Vec::new());
+        filter.room.ephemeral.types = Some(Vec::new());
+        filter.room.timeline.limit = Some(uint!(50));
+        filter.room.state.lazy_load_options =
+            LazyLoadOptions::Enabled { include_redundant_members: false };
+        request.filter = Some(filter.into());
+        let answer = self.wire.send_within(request, wait + Duration::from_secs(30)).await?;
+        let changes = EncryptionSyncChanges {
+            to_device_events: answer.to_device.events.clone(),
+            changed_devices: &answer.device_lists,
+            one_time_keys_counts: &answer.device_one_time_keys_count,
+            unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
+            next_batch_token: Some(answer.next_batch.clone()),
+        };
+        self.olm.receive_sync_changes(changes, &DECRYPTION).await?;
+        self.flush().await?;
+        let mut readable = Vec::new();
+        let mut waiting = self.waiting.lock().await;
+        // Not by what came just now: before a crash it may have come already.
+        for (room, event) in std::mem::take(&mut *waiting) {
+            let sealed = Raw::from_json(to_raw_value(&event)?);
+            let came = self.olm.is_room_key_available(&sealed, &room).await?;
+            if came { &mut readable } else { &mut *waiting }.push((room, event));
+        }
+        Ok((answer, readable))
+    }
+
+    /// The events of one room between two tokens, oldest first.
+    async fn between(
+        &self,
+        room: &RoomId,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<Raw<AnySyncTimelineEvent>>, Failed> {
+        let mut request = get_message_events::v3::Request::forward(room.to_owned());
+        (request.from, request.to) = (Some(from.to_owned()), Some(to.to_owned()));
+        request.limit = uint!(100);
+        let mut events = Vec::new();
+        loop {
+            let answer = self.wire.send(request.clone()).await?;
+            events.extend(answer.chunk.into_iter().map(Raw::cast));
+            let Some(end) = answer.end else { return Ok(events) };
+            request.from = Some(end);
+        }
+    }
+
+    /// Reads one event, which is also given as it came.
+    async fn read(
+        &self,
+        room: &RoomId,
+        raw: &Raw<AnySyncTimelineEvent>,
+        event: &Value,
+    ) -> Result<Heard, Failed> {
+        let heard = |event: Value, proof| Heard { room: room.to_owned(), event, proof };
+        if event["type"] != ENCRYPTED {
+            return Ok(heard(event.clone(), Proof::Clear));
+        }
+        let sealed = raw.cast_ref_unchecked::<EncryptedEvent>();
+        let opened = match self.olm.try_decrypt_room_event(sealed, room, &DECRYPTION).await {
+            Ok(opened) => opened,
+            Err(error) => return Ok(heard(event.clone(), Proof::Unreadable(error.to_string()))),
+        };
+        match opened {
+            RoomEventDecryptionResult::UnableToDecrypt(why) => {
+                if why.reason.is_missing_room_key() {
+                    let mut waiting = self.waiting.lock().await;
+                    // The same is heard again after a crash.
+                    if !waiting.iter().any(|(_, known)| known["event_id"] == event["event_id"]) {
+                        waiting.push((room.to_owned(), event.clone()));
+                        let over = waiting.len().saturating_sub(MOST_WAITING);
+                        waiting.drain(..over);
+                    }
+                }
+                Ok(heard(event.clone(), Proof::Unreadable(format!("{:?}", why.reason))))
+            }
+            RoomEventDecryptionResult::Decrypted(opened) => {
+                let proof = self.proof(&opened.encryption_info).await?;
+                Ok(heard(serde_json::from_str(opened.event.json().get())?, proof))
+            }
+        }
+    }
+}
