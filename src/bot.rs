@@ -15,7 +15,7 @@ mod suggest;
 
 use std::{sync::Arc, time::Instant};
 
-use chat::{Assurance, Card, Inbound, Origin, UserRef};
+use chat::{Assurance, Card, ChatAdapter, ChatError, Inbound, Origin, UserRef};
 use serde::Serialize;
 
 use crate::{
@@ -33,6 +33,8 @@ use people::RoleChange::{Grant, Revoke};
 #[derive(Clone)]
 pub struct Bot {
     app: Arc<App>,
+    /// Where people talk.
+    adapters: Arc<[Arc<dyn ChatAdapter>]>,
     /// The operating-system user who speaks in other people's names.
     via: Option<UserRef>,
 }
@@ -108,6 +110,9 @@ pub enum Failure {
     /// The database did not answer.
     #[error(transparent)]
     Store(StoreError),
+    /// A platform did not do something.
+    #[error(transparent)]
+    Platform(#[from] ChatError),
     /// A picture could not be drawn.
     #[error(transparent)]
     Chart(#[from] crate::chart::ChartError),
@@ -123,7 +128,13 @@ impl Reply {
 impl Bot {
     /// A bot of these parts.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, via: None }
+        Self { app, adapters: Arc::new([]), via: None }
+    }
+
+    /// The same bot, which can ask these platforms for more than messages.
+    #[must_use]
+    pub fn on(self, adapters: &[Arc<dyn ChatAdapter>]) -> Self {
+        Self { adapters: adapters.into(), ..self }
     }
 
     /// The same bot, whose events were all typed by this operating-system user, whoever they name
@@ -232,6 +243,7 @@ impl Bot {
                 .change_role(principal, Revoke, *role, user.as_deref(), environment.as_deref())
                 .await?
                 .into(),
+            Intent::Verify { user } => self.verify(user.as_deref()).await?.into(),
             Intent::Anomalies { .. }
             | Intent::Incidents { .. }
             | Intent::Incident { .. }
@@ -315,6 +327,10 @@ impl Bot {
                 self.app.meters.store_failures.inc();
                 tracing::error!(%error, "the database did not answer");
                 cards::database_unavailable(&error)
+            }
+            Failure::Platform(error) => {
+                tracing::warn!(%error, "a platform did not do something");
+                Refusal::new(RefusalKind::NotAvailable, format!("It was not done: {error}"))
             }
             Failure::Chart(error) => {
                 tracing::error!(%error, "a picture could not be drawn");

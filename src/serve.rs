@@ -203,7 +203,7 @@ impl Running {
         let outbox = Arc::new(Outbox::new(app.clone(), adapters.clone()));
         let health = Arc::new(Health::default());
         say_what_works(app, &adapters, &health);
-        let bot = Bot::new(app.clone());
+        let bot = Bot::new(app.clone()).on(&adapters);
         let (inbox, deliveries) = Inbox::bounded(INBOX_CAPACITY);
         let inbox = inbox.suggesting(Arc::new(bot.clone()));
         for adapter in remote {

@@ -19,7 +19,7 @@ pub(super) use incidents::{
 pub(super) use numbers::{
     MetricCard, MissingHost, late_beginning, metric, picture_alt, place, query, thresholds, warned,
 };
-pub(super) use people::{granted, revoked};
+pub(super) use people::{granted, revoked, verified};
 pub(super) use people::{link_code, link_question, linked, whoami};
 pub(super) use status::status;
 
@@ -87,7 +87,7 @@ pub(super) fn unproven(permission: Permission) -> Refusal {
         RefusalKind::NotPermitted,
         format!(
             "You may not {what} from here: your chat platform does not prove that it is you. \
-             Verify this device or session there, and say it again."
+             Verify this device or session there, and write it as a message."
         ),
     )
 }

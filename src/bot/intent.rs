@@ -293,6 +293,12 @@ pub enum Intent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         environment: Option<String>,
     },
+    /// Take the identity with which somebody signs their devices now for theirs.
+    Verify {
+        /// Whose: `PLATFORM:WORKSPACE:USER`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
     /// Not understood. Never guessed.
     Unknown {},
 }
@@ -346,6 +352,7 @@ impl Intent {
             Self::Link { .. } => "link",
             Self::Grant { .. } => "grant",
             Self::Revoke { .. } => "revoke",
+            Self::Verify { .. } => "verify",
             Self::Unknown {} => "unknown",
         }
     }
@@ -378,7 +385,9 @@ impl Intent {
             Self::Query { .. } => Permission::RawQuery,
             Self::Remediate { .. } => Permission::RequestAction,
             Self::Approve { .. } | Self::Reject { .. } => Permission::ApproveAction(Risk::Low),
-            Self::Grant { .. } | Self::Revoke { .. } => Permission::ManageAccess,
+            Self::Grant { .. } | Self::Revoke { .. } | Self::Verify { .. } => {
+                Permission::ManageAccess
+            }
         }
     }
 
@@ -424,6 +433,7 @@ impl Intent {
             | Self::Link { .. }
             | Self::Grant { .. }
             | Self::Revoke { .. }
+            | Self::Verify { .. }
             | Self::Unknown {} => &[],
         }
     }

@@ -1,6 +1,8 @@
 //! Granting, revoking and linking, as said in a conversation.
 
-use chat::Card;
+use std::sync::Arc;
+
+use chat::{Card, ChatAdapter, UserRef};
 
 use super::{Bot, Failure, cards};
 use crate::{
@@ -59,6 +61,23 @@ impl Bot {
         let store = &self.app.store;
         let actor = self.actor(&by.identity, by.id.as_ref());
         Ok(change_role(store, &actor, change, role, &who.parse()?, environment).await?)
+    }
+
+    /// Takes the identity with which somebody signs their devices now for theirs. The audit has who said so.
+    pub(super) async fn verify(&self, who: Option<&str>) -> Result<Card, Failure> {
+        let usage = |text: String| Failure::from(Refusal::new(RefusalKind::Usage, text));
+        let who = who.and_then(|who| who.parse::<UserRef>().ok());
+        let who =
+            who.ok_or_else(|| usage("Say whose devices: `verify @ana:example.org`.".into()))?;
+        let mut adapters = self.adapters.iter();
+        let serves = |it: &&Arc<dyn ChatAdapter>| {
+            it.platform() == who.platform && it.workspace().is_none_or(|it| it == who.workspace)
+        };
+        let Some(adapter) = adapters.find(serves) else {
+            return Err(usage(format!("I do not talk on {} there.", who.platform)));
+        };
+        adapter.accept_identity(&who).await?;
+        Ok(cards::verified(&who))
     }
 
     /// Shows the speaker's own code, or joins the account behind a code to the speaker: asked

@@ -400,6 +400,9 @@ fn detail(event: &Inbound, intent: &Intent) -> serde_json::Value {
         detail["subject"] = serde_json::json!(subject);
         detail["environment"] = serde_json::json!(environment);
     }
+    if let Intent::Verify { user } = intent {
+        detail["subject"] = serde_json::json!(user);
+    }
     detail
 }
 

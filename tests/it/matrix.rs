@@ -1,12 +1,22 @@
 //! The bot on Matrix: the real program, a real homeserver, and people whose clients are of another make.
 
-use std::sync::Arc;
+mod answers;
+mod faults;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chat::{ChatAdapter as _, Conversation, Inbox, Platform, UserRef, testing::conformance};
 use matrix::Matrix;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{matrix::Homeserver, serving::Serving};
+use crate::support::{
+    matrix::Homeserver,
+    serving::{Serving, get},
+};
 
 fn room(server: &Homeserver, name: &str) -> Conversation {
     Conversation {
@@ -28,23 +38,69 @@ fn connected(server: &Homeserver, settings: &str) -> Serving {
     serving
 }
 
+/// Waits until the bot says so about Matrix.
+fn becomes(serving: &Serving, holds: impl Fn(&Value) -> bool) {
+    let patience = Instant::now();
+    loop {
+        let (_, body) = get(serving.port, "/readyz").unwrap();
+        let ready: Value = serde_json::from_str(&body).unwrap();
+        if holds(&ready["matrix"]) {
+            return;
+        }
+        assert!(patience.elapsed() < Duration::from_mins(1), "never: {body}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until the bot said this to somebody alone.
+fn was_told(server: &Homeserver, person: &str, text: &str, times: usize) {
+    let patience = Instant::now();
+    loop {
+        let told = server.told(person);
+        if told.iter().filter(|it| it["body"].to_string().contains(text)).count() >= times {
+            return;
+        }
+        assert!(patience.elapsed() < Duration::from_mins(1), "never {text:?}: {told:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// An adapter that runs, and how to stop it.
+struct Running {
+    adapter: Arc<Matrix>,
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<Result<(), chat::ChatError>>,
+    _heard: tokio::sync::mpsc::Receiver<chat::Delivery>,
+}
+
+impl Running {
+    fn start(settings: matrix::Settings) -> Self {
+        let adapter = Arc::new(Matrix::new(settings));
+        let (shutdown, (inbox, heard)) = (CancellationToken::new(), Inbox::bounded(10));
+        let task = tokio::spawn({
+            let (adapter, shutdown) = (adapter.clone(), shutdown.clone());
+            async move { adapter.run(inbox, shutdown).await }
+        });
+        Self { adapter, shutdown, task, _heard: heard }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
 async fn meets_the_contract(server: Option<Homeserver>) {
     let Some(server) = server else { return };
     let folder = tempfile::tempdir().unwrap();
     let person: UserRef = server.person("U1").parse().unwrap();
-    let adapter = Arc::new(Matrix::new(server.adapter(folder.path())));
-    let (shutdown, (inbox, _heard)) = (CancellationToken::new(), Inbox::bounded(10));
-    let running = tokio::spawn({
-        let (adapter, shutdown) = (adapter.clone(), shutdown.clone());
-        async move { adapter.run(inbox, shutdown).await }
-    });
+    let running = Running::start(server.adapter(folder.path()));
     tokio::task::block_in_place(|| server.bot_is_there());
-    conformance(&*adapter, &room(&server, "C1"), &person).await;
+    conformance(&*running.adapter, &room(&server, "C1"), &person).await;
     let said = tokio::task::block_in_place(|| server.bot_says("U1", "C1", "text=second"));
     let encrypted = said.iter().map(|it| it["encrypted"] == server.encrypted);
     assert!(encrypted.into_iter().all(|as_the_room| as_the_room), "{said:#?}");
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ cross-signing identity; other devices are not, unless told to `sign`. Room ids, 
 own. All in JSON; POST /ACTION ({"error": …} and HTTP 400 when refused):
 
     account     person, password? ("password"), name?, admin?     an account for somebody else's client → user
+    login       person                                            a session for somebody else's client → token, device
+    rename      person, name                                      what they are called
     device      person                                            the device exists and syncs → user, device
     sign        person                                            its owner signs this device
     reset       person                                            a new identity, which signs this device alone
@@ -26,6 +28,7 @@ own. All in JSON; POST /ACTION ({"error": …} and HTTP 400 when refused):
     react       person, room, event, key                          → event
     redact      person, room, event
     send        person, room, type, content                       anything, in clear            → event
+    repeat      person, room, event             the same event once more, as the homeserver has it        → event
     typing      person, room
     limit       user, per_second?, burst?                         429 above that; without both: no limit
     revoke      user, device?                                     its access tokens (or all) hold no longer
@@ -416,6 +419,16 @@ class People:
             spec["person"], spec.get("password", "password"), spec.get("name"), spec.get("admin", False), False)
         return {"user": made["user_id"]}
 
+    async def do_login(self, spec: Json) -> Json:
+        who = {"type": "m.id.user", "user": spec["person"]}
+        body = {"type": "m.login.password", "identifier": who, "password": "password"}
+        made = await self.server.call("POST", "/_matrix/client/v3/login", body=body)
+        return {"token": made["access_token"], "device": made["device_id"]}
+
+    async def do_rename(self, spec: Json) -> Json:
+        good(await (await self.device(spec["person"])).client.set_displayname(spec["name"]))
+        return {}
+
     async def do_device(self, spec: Json) -> Json:
         device = await self.device(spec["person"])
         return {"user": device.client.user_id, "device": device.name}
@@ -486,6 +499,12 @@ class People:
     async def do_send(self, spec: Json) -> Json:
         device = await self.device(spec["person"])
         return {"event": await device.send(spec["room"], spec["type"], spec["content"], clear=True)}
+
+    async def do_repeat(self, spec: Json) -> Json:
+        device = await self.device(spec["person"])
+        path = f"/_matrix/client/v3/rooms/{quote(spec['room'])}/event/{quote(spec['event'])}"
+        event = await self.server.call("GET", path, device.client.access_token)
+        return {"event": await device.send(spec["room"], event["type"], event["content"], clear=True)}
 
     async def do_typing(self, spec: Json) -> Json:
         good(await (await self.device(spec["person"])).client.room_typing(spec["room"]))

@@ -165,11 +165,7 @@ fn said(
     if text.is_empty() && !is_addressed {
         return Err(Ignored::NoWords);
     }
-    let origin = match (is_command, is_addressed) {
-        (true, _) => Origin::Command,
-        (_, true) => Origin::Addressed,
-        _ => Origin::Overheard,
-    };
+    let origin = if is_addressed { Origin::Addressed } else { Origin::Overheard };
     // Among others an answer goes into the thread of the question, alone with the bot beside it.
     let answers = if around.is_direct { thread } else { Some(thread.unwrap_or(id)) };
     let inbound = Inbound {

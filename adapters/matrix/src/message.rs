@@ -82,7 +82,7 @@ fn plain_text(card: &Card, reacts: bool) -> String {
     let mut lines = vec![plain(&chat::text(&shown, Style::Plain))];
     lines.extend(offers(card, reacts).into_iter().map(|it| {
         let sign = it.sign.map_or(String::new(), |sign| format!("{sign} "));
-        format!("{sign}{}: {}{}", plain(&it.label), it.command, plain(&it.rest))
+        format!("{sign}{}: {}{}", plain(&it.label), plain(&it.command), plain(&it.rest))
     }));
     lines.retain(|line| !line.is_empty());
     lines.join("\n")

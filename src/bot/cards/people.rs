@@ -77,6 +77,13 @@ pub fn revoked(who: &UserRef, role: Role, environment: Option<&str>, changed: bo
         .line("Nothing changed. `smartcloudops roles list` shows who has which role.")
 }
 
+/// Somebody's devices are taken for theirs from now on.
+pub fn verified(who: &UserRef) -> Card {
+    Card::titled(format!("{who} is who signs their devices now"))
+        .tone(Tone::Good)
+        .line("What they say from a device that they signed is proven again.")
+}
+
 fn place(environment: Option<&str>) -> String {
     environment.map_or_else(|| "everywhere".to_owned(), |environment| format!("in {environment}"))
 }

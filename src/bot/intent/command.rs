@@ -76,6 +76,7 @@ pub(super) fn read(verb: Verb, mut request: Request<'_, '_>) -> Parsed {
         Verb::NewNormal(answer) => request.new_normal(answer),
         Verb::Silence => request.silence(),
         Verb::Channel => request.channel(),
+        Verb::Verify => request.verify(),
     }
 }
 
@@ -94,7 +95,7 @@ pub(super) fn stray_option(verb: Verb, options: &Options<'_>) -> Option<String> 
         Verb::Acknowledge | Verb::Unacknowledge | Verb::Resolve => (&WHERE, &["incident"]),
         Verb::Silence => (&WHERE, &["incident", "metric", "window"]),
         Verb::Feedback(_) | Verb::NewNormal(_) => (&[], &["incident"]),
-        Verb::Channel => (&[], &[]),
+        Verb::Channel | Verb::Verify => (&[], &[]),
     };
     let all: Vec<&str> = places.iter().chain(own).copied().collect();
     if let Some(key) = options.other_than(&all) {

@@ -36,6 +36,8 @@ pub(super) enum Verb {
     Grant,
     /// Take a role away.
     Revoke,
+    /// Take somebody's identity for theirs.
+    Verify,
     /// Take an incident.
     Acknowledge,
     /// Give an incident back.
@@ -89,6 +91,8 @@ pub(super) fn opening(tokens: &[Token<'_>]) -> Option<Opening> {
             (Verb::Acknowledge, 2)
         }
         ("channel", what) if command::is_about_channels(what) => (Verb::Channel, 1),
+        // "Verify that the disk is fine" is talk.
+        ("verify", who) if who.contains(':') => (Verb::Verify, 1),
         ("expected", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Expected)), 1),
         ("useful", id) if names_incident(id) => (Verb::Feedback(Some(Feedback::Useful)), 1),
         ("false", "alarm") if names_incident(next(2)) => {

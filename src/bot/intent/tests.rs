@@ -85,6 +85,7 @@ fn acts(intent: &Intent) -> bool {
             | Intent::Reject { .. }
             | Intent::Grant { .. }
             | Intent::Revoke { .. }
+            | Intent::Verify { .. }
     )
 }
 

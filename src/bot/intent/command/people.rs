@@ -1,5 +1,7 @@
 //! Requests about people: decide on what another asked for, give and take roles.
 
+use chat::Platform;
+
 use crate::access::Role;
 
 use super::{
@@ -167,8 +169,24 @@ impl Request<'_, '_> {
         wanted(intent, Hosts::default(), usage)
     }
 
+    /// "@ana:example.org", and nothing else.
+    pub(super) fn verify(&mut self) -> Parsed {
+        let [who] = &*self.tokens else { return Parsed::Other };
+        let user = self.user(who.raw);
+        let usage = user.is_none().then(|| {
+            "Say whose devices: `verify @ana:example.org`, or `verify matrix:example.org:@ana:example.org`.".to_owned()
+        });
+        wanted(Intent::Verify { user }, Hosts::default(), usage)
+    }
+
     /// A person: an identity, a mention on this platform, or a link code.
     fn user(&self, raw: &str) -> Option<String> {
+        // As people of Matrix are called.
+        if raw.starts_with('@') && raw.contains(':') && self.event.from.platform == Platform::Matrix
+        {
+            let user = format!("matrix:{}:{raw}", self.event.from.workspace);
+            return user.parse::<chat::UserRef>().ok().map(|user| user.to_string());
+        }
         if raw.contains(':') {
             return raw.parse::<chat::UserRef>().ok().map(|user| user.to_string());
         }

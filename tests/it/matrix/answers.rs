@@ -1,0 +1,122 @@
+//! Who is answered, where, and who sees it.
+
+use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image};
+use serde_json::json;
+
+use super::{Running, connected, room, was_told};
+use crate::support::matrix::{Homeserver, now};
+
+#[test]
+fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    server.says("U1", "C1", "whoami");
+    let root = server.says("U1", "C1", "@bot help");
+    server.bot_says("U1", "C1", "count=1");
+    // In its thread it takes part, and answers beside nobody else's.
+    server.says_so("U1", "C1", "incidents", json!({"thread": root}));
+    server.bot_says("U1", "C1", "count=2");
+    let said = server.said("U1", "C1");
+    assert!(said.iter().all(|it| it["thread"] == root.as_str()), "{said:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn what_somebody_may_not_do_is_said_to_them_alone() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    server.says("U2", "C1", &format!("@bot grant admin {}", server.user("U2")));
+    was_told(&server, "U2", "Admin", 1);
+    // A stranger gets a code to show to an Admin, and nobody else sees it.
+    server.says("U3", "C1", "@bot status");
+    was_told(&server, "U3", "grant viewer", 1);
+    assert!(server.said("U1", "C1").is_empty());
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn what_was_heard_is_marked_and_the_marks_are_real_signs() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    let asked = server.says("U1", "D1", "!ops help");
+    server.wait("U1", "D1", &format!("event={asked}&typing={}", server.user("ops")));
+    server.bot_says("U1", "D1", "count=1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_shows_its_newest_picture_and_files_stand_under_it() {
+    for server in [Homeserver::encrypted(), Homeserver::in_clear()] {
+        let Some(server) = server else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(server.adapter(folder.path()));
+        server.bot_is_there();
+        let card = |png: &[u8]| {
+            let alt = "CPU of web-1".to_owned();
+            let image = Image { name: "cpu.png".into(), png: png.to_vec(), alt };
+            Card::titled("CPU").with(Block::Image(image))
+        };
+        let (place, key) = (room(&server, "C1"), DedupeKey::new("k"));
+        let posted = running.adapter.post(&place, &card(b"first"), &key).await.unwrap();
+        let said = server.bot_says("U1", "C1", "text=CPU of web-1");
+        let picture = said.iter().find(|it| it["msgtype"] == "m.image").unwrap();
+        assert_eq!(picture["thread"], posted.message.as_str());
+        assert_eq!(picture["file"]["encrypted"], server.encrypted, "{picture:#}");
+        assert_eq!(picture["file"]["alt"], "CPU of web-1");
+        running.adapter.edit(&posted, &card(b"second")).await.unwrap();
+        let event = picture["event"].as_str().unwrap();
+        let said = server.bot_says("U1", "C1", &format!("event={event}&edits=1"));
+        assert_eq!(said.iter().filter(|it| it["msgtype"] == "m.image").count(), 1);
+        // The same picture again is not shown again.
+        running.adapter.edit(&posted, &card(b"second")).await.unwrap();
+        let said = server.bot_says("U1", "C1", &format!("event={}&edits=2", posted.message));
+        let picture = said.iter().find(|it| it["msgtype"] == "m.image").unwrap();
+        assert_eq!(picture["edits"].as_array().unwrap().len(), 1);
+
+        let long = Card::titled("log").with(Block::Code("a line\n".repeat(2_000)));
+        let long = long.fit(&running.adapter.capabilities());
+        let key = DedupeKey::new("long");
+        running.adapter.post(&place, &long, &key).await.unwrap();
+        let said = server.bot_says("U1", "C1", "text=answer.txt");
+        let file = said.iter().find(|it| it["msgtype"] == "m.file").unwrap();
+        assert!(file["file"]["size"].as_u64().unwrap() > 10_000, "{file:#}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_taken_away_is_gone_and_not_edited_unseen() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    let (place, key) = (room(&server, "D1"), DedupeKey::new("k"));
+    let posted = running.adapter.post(&place, &Card::titled("here"), &key).await.unwrap();
+    let said = server.bot_says("U1", "D1", "text=here");
+    assert_eq!(now(&said[0])["body"], "here");
+    let (person, room) = (server.short("U1"), server.room("D1"));
+    server.tell("redact", &json!({"person": person, "room": room, "event": posted.message}));
+    let edited = running.adapter.edit(&posted, &Card::titled("there")).await;
+    assert!(matches!(edited, Err(ChatError::Gone { .. })), "{edited:?}");
+    running.stop().await;
+}
+
+#[test]
+fn the_doctor_looks_at_the_login_the_device_and_the_rooms() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let serving = connected(&server, "");
+    let looked = serving.bot.run(&["doctor"]);
+    let shown = String::from_utf8_lossy(&looked.stdout).into_owned();
+    for wanted in [
+        "matrix homeserver",
+        "matrix login",
+        "signed by its account",
+        "takes the homeserver's word",
+    ] {
+        assert!(shown.contains(wanted), "{wanted} in {shown}");
+    }
+    // It looks beside the bot, and takes nothing from it.
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(serving.stop(), 0);
+}

@@ -1,0 +1,428 @@
+//! What can go wrong between Matrix and the bot, by the number of the fault.
+
+use std::time::{Duration, Instant};
+
+use chat::{Button, ButtonStyle, Card, ChatAdapter as _, ChatError, DedupeKey};
+use serde_json::json;
+use smartcloudops::{
+    clock::Clock,
+    store::{Reply, Store},
+};
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{Running, becomes, connected, room, was_told};
+use crate::support::{
+    matrix::Homeserver,
+    proxy::{Cut, Proxy},
+    scripted::{Script, Scripted},
+    serving::Serving,
+};
+
+fn database(serving: &Serving) -> String {
+    format!("sqlite:{}", serving.bot.directory().join("bot.db").display())
+}
+
+/// As if the claims of the dead had run out.
+async fn nobody_is_claimed(serving: &Serving) {
+    let mut database = SqliteConnection::connect(&database(serving)).await.unwrap();
+    for expired in [
+        "UPDATE inbox SET claimed_until = 0 WHERE state = 'pending'",
+        "UPDATE outbox SET due_at = 0 WHERE state = 'waiting'",
+    ] {
+        sqlx::query(expired).execute(&mut database).await.unwrap();
+    }
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f01_what_is_heard_again_after_a_crash_is_answered_once() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let mut serving = connected(&server, "");
+    for _ in 0..10 {
+        server.says("U1", "D1", "whoami");
+        serving.dies_and_rises();
+        nobody_is_claimed(&serving).await;
+    }
+    server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=11");
+    assert_eq!(server.said("U1", "D1").len(), 11, "one answer to each");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f02_with_a_stalled_database_people_see_at_once_that_they_were_heard_and_nothing_is_lost() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    let mut stalling = SqliteConnection::connect(&database(&serving)).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut stalling).await.unwrap();
+    server.says("U1", "D1", "help");
+    let asked = Instant::now();
+    server.wait("U1", "D1", &format!("typing={}", server.user("ops")));
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    sqlx::query("ROLLBACK").execute(&mut stalling).await.unwrap();
+    server.bot_says("U1", "D1", "count=1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f05_in_a_storm_of_refusals_no_answer_is_lost() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let serving = connected(&server, "");
+    server.tell("limit", &json!({"user": server.user("ops"), "per_second": 2, "burst": 1}));
+    for text in ["help", "whoami", "help cpu", "incidents", "roles", "status"] {
+        server.says("U1", "D1", text);
+    }
+    server.bot_says("U1", "D1", "count=6");
+    assert_eq!(server.said("U1", "D1").len(), 6);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_the_homeserver_says_how_long_to_wait() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    server.tell("limit", &json!({"user": server.user("ops"), "per_second": 1, "burst": 1}));
+    let mut waits = Vec::new();
+    for attempt in 0..4 {
+        let key = DedupeKey::new(format!("k{attempt}"));
+        match running.adapter.post(&room(&server, "C1"), &Card::titled("hello"), &key).await {
+            Err(ChatError::RateLimited { retry_after, .. }) => waits.push(retry_after),
+            posted => drop(posted.unwrap()),
+        }
+    }
+    assert!(!waits.is_empty() && waits.iter().all(|wait| !wait.is_zero()), "{waits:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f15_in_a_long_gap_nothing_is_lost_and_nothing_answered_twice() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let mut serving = connected(&server, "");
+    server.says("U1", "C1", "@bot help");
+    server.bot_says("U1", "C1", "count=1");
+    serving.dies();
+    let mut asked = Vec::new();
+    for number in 0..120 {
+        if number % 30 == 7 {
+            asked.push(server.says("U1", "C1", "@bot whoami"));
+        } else {
+            server.says("U2", "C1", &format!("talk {number}"));
+        }
+    }
+    serving.rises();
+    // Once more, while it fills the gap.
+    serving.dies_and_rises();
+    nobody_is_claimed(&serving).await;
+    server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
+    let said = server.said("U1", "C1");
+    for asked in &asked {
+        let answers = said.iter().filter(|it| it["thread"] == asked.as_str()).count();
+        assert_eq!(answers, 1, "{said:#?}");
+    }
+    assert_eq!(said.len(), 1 + asked.len());
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
+    for (server, words) in [
+        (Homeserver::in_clear(), "/send/m.room.message/"),
+        (Homeserver::encrypted(), "/send/m.room.encrypted/"),
+    ] {
+        let Some(server) = server else { return };
+        let proxy = Proxy::before(server.address().to_owned());
+        let url = format!("http://127.0.0.1:{}", proxy.port);
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(server.adapter_at(&url, folder.path()));
+        server.bot_is_there();
+        let (place, card) = (room(&server, "C1"), Card::titled("once"));
+        proxy.cut(words, Cut::After);
+        let first = running.adapter.post(&place, &card, &DedupeKey::new("k")).await;
+        assert!(matches!(first, Err(ChatError::Unreachable { .. })), "{first:?}");
+        assert!(proxy.has_cut());
+        let again = DedupeKey { key: "k".to_owned(), again: Some(Clock::system().now()) };
+        // Also by another process with the same session.
+        running.stop().await;
+        let running = Running::start(server.adapter_at(&url, folder.path()));
+        let second = running.adapter.post(&place, &card, &again).await.unwrap();
+        server.bot_says("U1", "C1", "text=once");
+        let said = server.said("U1", "C1");
+        assert_eq!(said.len(), 1, "{said:#?}");
+        assert_eq!(said[0]["event"], json!(second.message));
+        running.stop().await;
+    }
+}
+
+/// A card with an approval in a room, as approvals will be.
+async fn proposes(serving: &Serving, server: &Homeserver, name: &str) {
+    let store = Store::open(&database(serving), Clock::system()).await.unwrap();
+    let button = Button {
+        label: "Approve".to_owned(),
+        style: ButtonStyle::Primary,
+        command: "approve 7F3K".to_owned(),
+        ask: None,
+    };
+    let title = "Approval needed".to_owned();
+    let card = Card { title, buttons: vec![button], ..Card::default() };
+    let mut tx = store.begin_write().await.unwrap();
+    store.enqueue(&mut tx, &Reply::new(room(server, name), card, "approval:1")).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+}
+
+const UNPROVEN: &str = "does not prove that it is you";
+const PROVEN: &str = "not available yet";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f17_only_a_signed_device_of_a_known_identity_decides() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    let granted = serving.bot.run(&["roles", "grant", "operator", &server.person("U3")]);
+    assert!(granted.status.success(), "{granted:?}");
+    let says = |person: &str, how| server.says_so(person, "C2", "!ops approve 7F3K", how);
+
+    let approved = says("U3", json!({}));
+    server.bot_says("U3", "C2", "text=not available yet");
+    // A device that nobody signed, as whoever rules the homeserver could make one.
+    says("U3/LAPTOP", json!({}));
+    was_told(&server, "U3", UNPROVEN, 1);
+    // In clear, where everything should be encrypted.
+    says("U3", json!({"clear": true}));
+    was_told(&server, "U3", UNPROVEN, 2);
+    // What was said once, shown once more.
+    let (person, place) = (server.short("U3"), server.room("C2"));
+    server.tell("repeat", &json!({"person": person, "room": place, "event": approved}));
+    was_told(&server, "U3", UNPROVEN, 3);
+    // A sign, which nobody can encrypt.
+    proposes(&serving, &server, "C2").await;
+    let card = server.bot_says("U3", "C2", "text=Approval needed");
+    let card = card.iter().find(|it| it["body"].to_string().contains("Approval needed")).unwrap();
+    server.reacts("U3", "C2", card["event"].as_str().unwrap(), "✅");
+    was_told(&server, "U3", UNPROVEN, 4);
+    // Somebody who has a new identity since.
+    server.tell("reset", &json!({"person": person}));
+    says("U3", json!({}));
+    was_told(&server, "U3", UNPROVEN, 5);
+    // An Admin takes it for theirs.
+    server.says("U1", "D1", &format!("verify {}", server.user("U3")));
+    server.bot_says("U1", "D1", "text=signs their devices now");
+    says("U3", json!({}));
+    server.bot_says("U3", "C2", "text=not available yet&count=2");
+    let said = server.said("U3", "C2");
+    let proven = said.iter().filter(|it| it["body"].to_string().contains(PROVEN));
+    assert_eq!(proven.count(), 2, "{said:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f17_in_clear_people_ask_and_do_not_act_unless_the_homeserver_is_trusted() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let settings = server.settings().replace("trust_server = true", "");
+    let serving = Serving::start(&settings);
+    let granted = serving.bot.run(&["roles", "grant", "admin", &server.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    server.bot_is_there();
+    server.says("U1", "C2", "@bot whoami");
+    server.bot_says("U1", "C2", "text=Admin");
+    server.says("U1", "C2", "!ops approve 7F3K");
+    was_told(&server, "U1", UNPROVEN, 1);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f18_what_cannot_be_read_is_said_and_read_when_its_key_comes() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=1");
+    // The bot's devices by their names.
+    let devices = server.tell("devices", &json!({"user": server.user("ops")}));
+    let device = devices["devices"].as_object().unwrap().keys().next().unwrap().clone();
+    server.says_so("U1", "D1", "whoami", json!({"withhold": [device]}));
+    server.bot_says("U1", "D1", "text=cannot read this message");
+    server.tell("share", &json!({"person": server.short("U1"), "room": server.room("D1")}));
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f18_lost_keys_are_made_anew_and_signed_with_the_recovery_key() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let mut serving = connected(&server, "recovery_key = \"a passphrase that nobody guesses\"\n");
+    let signed = || {
+        let devices = server.tell("devices", &json!({"user": server.user("ops")}));
+        devices["devices"].as_object().unwrap().clone()
+    };
+    server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=1");
+    assert!(signed().values().all(|signed| *signed == true), "{:?}", signed());
+    serving.dies();
+    for name in ["matrix.db", "matrix.db-wal", "matrix.db-shm"] {
+        let _ = std::fs::remove_file(serving.bot.directory().join(name));
+    }
+    serving.rises();
+    becomes(&serving, |matrix| matrix["ok"] == true);
+    assert_eq!(signed().len(), 2, "a new device");
+    assert!(signed().values().all(|signed| *signed == true), "{:?}", signed());
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_the_keys_of_a_device_are_for_one_process() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    let other = matrix::Matrix::new(server.adapter(folder.path()));
+    let posted = other.post(&room(&server, "C1"), &Card::titled("x"), &DedupeKey::new("k")).await;
+    let error = posted.unwrap_err().to_string();
+    assert!(error.contains("another process has the keys"), "{error}");
+    running.stop().await;
+}
+
+#[test]
+fn f19_an_edited_message_may_ask_and_never_acts() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    let event = server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=1");
+    let edit = format!("grant viewer {}", server.person("U3"));
+    server.says_so("U1", "D1", &edit, json!({"edit": event}));
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    let shown = serving.bot.run(&["roles", "list"]);
+    let roles = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(roles.contains(&server.user("U2")) && !roles.contains(&server.user("U3")), "{roles}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f20_notices_and_the_bots_own_words_are_not_answered() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    server.says_so("U2", "C1", "@bot help", json!({"notice": true}));
+    server.says("U1", "C1", "@bot whoami");
+    server.bot_says("U1", "C1", "text=Admin");
+    server.says("U1", "C1", "@bot whoami");
+    server.bot_says("U1", "C1", "count=2");
+    assert_eq!(server.said("U1", "C1").len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f20_a_thread_that_runs_away_is_left_alone() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let serving = connected(&server, "[bot]\nanswers_in_thread = 3\n");
+    let root = server.says("U1", "C1", "@bot help");
+    server.bot_says("U1", "C1", "count=1");
+    for _ in 0..5 {
+        server.says_so("U1", "C1", "@bot help", json!({"thread": root}));
+    }
+    server.bot_says("U1", "C1", "text=I say nothing more");
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "count=1");
+    assert_eq!(server.said("U1", "C1").len(), 3);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f21_a_name_decides_nothing() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    // A stranger calls himself like the Admin, who is called by the beginning of her id.
+    server.tell("rename", &json!({"person": server.short("U3"), "name": server.short("U1")}));
+    server.says("U3", "C1", &format!("@bot grant admin {}", server.user("U3")));
+    was_told(&server, "U3", "I do not know you yet", 1);
+    let shown = serving.bot.run(&["roles", "list"]);
+    let roles = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(!roles.contains(&server.user("U3")), "{roles}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f22_who_is_not_let_in_is_not_answered_and_cannot_invite() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, &format!("allow = [\"{}\"]\n", server.user("U1")));
+    server.says("U2", "C1", "@bot help");
+    let made = server.tell(
+        "room",
+        &json!({"person": server.short("U2"), "invite": [server.user("ops")], "direct": true}),
+    );
+    let theirs = made["room"].as_str().unwrap();
+    server.says("U1", "C1", "@bot whoami");
+    server.bot_says("U1", "C1", "text=Admin");
+    server.says("U2", theirs, "help");
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "count=1");
+    assert_eq!(server.said("U1", "C1").len(), 1);
+    let seen = server.wait("U2", theirs, "text=help");
+    let members = seen["state"]["members"].as_array().unwrap();
+    assert!(!members.contains(&json!(server.user("ops"))), "{seen:#}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f23_a_session_that_was_taken_away_is_replaced_and_nothing_is_lost() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let serving = connected(&server, "");
+    server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=1");
+    server.tell("revoke", &json!({"user": server.user("ops")}));
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    becomes(&serving, |matrix| matrix["ok"] == true);
+    assert_eq!(server.said("U1", "D1").len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f23_a_token_that_was_taken_away_is_told_and_a_new_one_taken_up() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let login = || server.tell("login", &json!({"person": server.short("ops")}));
+    let (first, folder) = (login(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("token");
+    std::fs::write(&file, first["token"].as_str().unwrap()).unwrap();
+    let settings = server
+        .settings()
+        .replace("user = ", "#")
+        .replace("password = \"password\"", &format!("token_file = \"{}\"", file.display()));
+    let serving = Serving::start(&settings);
+    let granted = serving.bot.run(&["roles", "grant", "admin", &server.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    server.bot_is_there();
+    server.tell("revoke", &json!({"user": server.user("ops"), "device": first["device"]}));
+    becomes(&serving, |matrix| {
+        matrix["detail"].as_str().unwrap_or_default().contains("matrix.token")
+    });
+    std::fs::write(&file, login()["token"].as_str().unwrap()).unwrap();
+    becomes(&serving, |matrix| matrix["ok"] == true);
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_what_a_machine_is_called_mentions_nobody_and_is_no_link() {
+    const EVIL: &str = "@room <a href='https://evil.example/x'>x</a> https://evil.example";
+    let Some(server) = Homeserver::encrypted() else { return };
+    let machines = [("10.0.0.1:9100", EVIL, "prod"), ("10.0.0.2:9100", "db-1", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Number("42")).await;
+    let settings = format!("[metrics.prometheus]\nurl = \"{}\"\n", prometheus.url);
+    let serving = connected(&server, &settings);
+    server.says("U1", "D1", "top 2 hosts by cpu");
+    let said = server.bot_says("U1", "D1", "text=evil");
+    let answer = &said[0];
+    assert_eq!(answer["content"]["m.mentions"], json!({}), "{answer:#}");
+    // Outside of what is shown as it is written.
+    let page = answer["html"].as_str().unwrap();
+    let prose = page.split("<code>").map(|part| part.split("</code>").last().unwrap());
+    let prose: String = prose.collect();
+    assert!(!page.contains("<a") && !prose.contains("://"), "{page}");
+    assert!(!answer["body"].as_str().unwrap().contains("://"), "{answer:#}");
+    assert_eq!(serving.stop(), 0);
+}
