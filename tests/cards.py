@@ -34,6 +34,9 @@ img { max-width: 400px; border-radius: 4px; display: block; margin: 6px 0; }
 .discord .tag { background: #5865f2; color: #fff; } .discord .bar { background: #2b2d31; padding: 8px 12px; border-radius: 4px; }
 .discord pre { background: #1e1f22; } .discord .note { color: #949ba4; } .discord .button { background: #4e5058; color: #fff; }
 .discord .primary { background: #5865f2; } .discord .danger { background: #da373c; }
+.matrix { background: #fff; color: #1b1d22; } .matrix .bot { color: #0467dd; } .matrix .tag { display: none; }
+.matrix p { margin: 2px 0 6px; } .matrix pre, .matrix code { background: #f0f2f5; border-radius: 4px; }
+.matrix code { padding: 1px 4px; font: 13px/1.4 'Liberation Mono', monospace; } .matrix pre code { padding: 0; }
 .discord a { color: #00a8fc; } .discord .mention { background: #3c4270; color: #c9cdfb; }
 """
 
@@ -127,8 +130,14 @@ def discord(message: dict) -> str:
     return shown
 
 
+# Matrix: <https://spec.matrix.org/latest/client-server-api/#mroommessage-msgtypes>
+
+def matrix(message: dict) -> str:
+    return f'<div class="page">{message["formatted_body"]}</div>'
+
+
 def main() -> None:
-    for platform, draw, height in (("slack", slack, 1560), ("discord", discord, 1640)):
+    for platform, draw, height in (("slack", slack, 1560), ("discord", discord, 1640), ("matrix", matrix, 1500)):
         cards = [json.loads((ROOT / f"tests/data/cards/{platform}/{name}.json").read_text()) for name in ORDER]
         messages = "".join(f'<div class="message"><span class="bot">ops</span> <span class="tag">APP</span>{draw(it)}</div>'
                            for it in cards)

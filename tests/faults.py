@@ -10,22 +10,25 @@ from collections import defaultdict
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs/platforms/faults.md"
-PLATFORMS = ("slack", "discord")
+PLATFORMS = ("slack", "discord", "matrix")
 # What can go wrong, and the platforms on which it cannot.
 FAULTS = {
     1: ("an event is delivered again", ()),
     2: ("the database stands still: the platform is told within a second", ()),
-    3: ("the platform closes connections to make room", ("discord",)),
-    4: ("connections of others get a share of the events", ("discord",)),
+    3: ("the platform closes connections to make room", ("discord", "matrix")),
+    4: ("connections of others get a share of the events", ("discord", "matrix")),
     5: ("the platform asks to wait", ()),
-    6: ("a message was posted and the answer to that was lost", ("discord",)),
-    7: ("a request that the platform did not sign, or one again", ("discord",)),
+    6: ("a message was posted and the answer to that was lost", ("discord", "matrix")),
+    7: ("a request that the platform did not sign, or one again", ("discord", "matrix")),
     8: ("a session ends or is interrupted", ("slack",)),
-    9: ("a crash loop uses up the sessions of a day", ("slack",)),
+    9: ("a crash loop uses up the sessions of a day", ("slack", "matrix")),
     10: ("a connection is dead and does not say so", ("slack",)),
-    12: ("an answer comes too late for its command", ("slack",)),
+    12: ("an answer comes too late for its command", ("slack", "matrix")),
     14: ("a token does not hold: it is not tried again and again", ("slack",)),
+    15: ("more was said while the bot was away than the platform tells by itself", ("slack", "discord")),
     16: ("a message was posted and the answer to that was lost, where the platform knows a number for it", ("slack",)),
+    17: ("what is encrypted is forged, repeated or from a device that nobody vouches for", ("slack", "discord")),
+    18: ("what is encrypted cannot be read, or the keys are lost", ("slack", "discord")),
     19: ("a message is edited into a command", ()),
     20: ("bots, webhooks and the bot itself speak; a thread runs away", ()),
     21: ("somebody calls themselves like somebody else", ()),
@@ -59,8 +62,8 @@ def main() -> None:
     PAGE.write_text(f"""# What can go wrong
 
 Faults between the bot and a platform, and what the tests of them said when this page was written, by
-`tests/faults.py` from their output. They run the real program against a double of each platform. Numbers that
-are missing belong to what this version does not have.
+`tests/faults.py` from their output. They run the real program against a double of Slack and of Discord, and a real
+homeserver of Matrix. Numbers that are missing belong to what this version does not have.
 
 | | fault | {' | '.join(platform.capitalize() for platform in PLATFORMS)} |
 |---|---|---|---|

@@ -87,7 +87,8 @@ pub(super) fn unproven(permission: Permission) -> Refusal {
         RefusalKind::NotPermitted,
         format!(
             "You may not {what} from here: your chat platform does not prove that it is you. \
-             Verify this device or session there, and write it as a message."
+             Verify this device or session there, and write it as a message. If you reset your identity, \
+             ask an Admin to say `verify` and your id."
         ),
     )
 }

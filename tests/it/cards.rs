@@ -35,6 +35,10 @@ fn discord(card: &Card) -> String {
     pretty(&discord::message(card, "0123456789abcdef01234567").0)
 }
 
+fn matrix(card: &Card) -> String {
+    pretty(&matrix::message(card, true))
+}
+
 /// Every card on every platform: the file that it is kept in, and what is in it.
 fn rendered() -> Vec<(PathBuf, String)> {
     let of = |(name, card): (&str, Card)| {
@@ -42,6 +46,7 @@ fn rendered() -> Vec<(PathBuf, String)> {
         [
             (file("console", &format!("{name}.txt")), text),
             (file("discord", &format!("{name}.json")), discord(&card)),
+            (file("matrix", &format!("{name}.json")), matrix(&card)),
             (file("slack", &format!("{name}.json")), slack(&card)),
         ]
     };

@@ -14,7 +14,7 @@ mod architecture;
 mod ask;
 mod backtest;
 mod bad_input;
-#[cfg(all(feature = "discord", feature = "slack"))]
+#[cfg(all(feature = "discord", feature = "matrix", feature = "slack"))]
 mod cards;
 mod cli;
 mod conversation;
@@ -38,6 +38,6 @@ mod store;
 #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
 mod story;
 mod support;
-#[cfg(all(feature = "discord", feature = "slack"))]
+#[cfg(all(feature = "discord", feature = "matrix", feature = "slack"))]
 mod together;
 mod watch;

@@ -1,19 +1,27 @@
-//! Two platforms at once: one person on both, and one that is lost while the other goes on.
+//! All platforms at once: one person on several, and one that is lost while the others go on.
 
 use std::time::{Duration, Instant};
 
-use crate::support::{discord::Server, rooms::Rooms, serving::Serving, slack::Workspace};
+use crate::support::{
+    discord::Server, matrix::Homeserver, proxy::Proxy, rooms::Rooms, serving::Serving,
+    slack::Workspace,
+};
 
-/// A bot on both, with the channels of incidents C1 on each, in which Ana (U1) is an Admin on Slack.
-struct Both {
+/// A bot on all, with the channels of incidents C1 on each, in which Ana (U1) is an Admin on Slack.
+struct All {
     slack: Workspace,
     discord: Server,
+    matrix: Homeserver,
+    /// Between the bot and the homeserver.
+    proxy: Proxy,
     serving: Serving,
 }
 
-impl Both {
+impl All {
     fn new() -> Option<Self> {
-        let (slack, discord) = (Workspace::new()?, Server::new()?);
+        let (slack, discord, matrix) =
+            (Workspace::new()?, Server::new()?, Homeserver::encrypted()?);
+        let proxy = Proxy::before(matrix.address().to_owned());
         let tables = |settings: &str| {
             settings
                 .lines()
@@ -21,19 +29,21 @@ impl Both {
                 .fold(String::new(), |all, line| all + line + "\n")
         };
         let channels = format!(
-            "[alerts]\nchannels = [\"slack:{}:C1\", \"discord:{}:{}\"]\n",
+            "[alerts]\nchannels = [\"slack:{}:C1\", \"discord:{}:{}\", \"matrix:localhost:{}\"]\n",
             slack.team(),
             discord.id("GUILD"),
-            discord.id("C1")
+            discord.id("C1"),
+            matrix.room("C1")
         );
-        let settings =
-            format!("{channels}{}{}", tables(&slack.settings()), tables(&discord.settings()));
-        let serving = Serving::start(&settings);
+        let homeserver = matrix.settings_at(&format!("http://127.0.0.1:{}", proxy.port));
+        let settings = [&slack.settings(), &discord.settings(), &homeserver].map(|it| tables(it));
+        let serving = Serving::start(&format!("{channels}{}", settings.concat()));
         let granted = serving.bot.run(&["roles", "grant", "admin", &slack.person("U1")]);
         assert!(granted.status.success(), "{granted:?}");
         slack.wait("connections=1");
         discord.wait("sessions=1");
-        Some(Self { slack, discord, serving })
+        matrix.bot_is_there();
+        Some(Self { slack, discord, matrix, proxy, serving })
     }
 }
 
@@ -51,45 +61,64 @@ fn shows(rooms: &dyn Rooms, channel: &str, text: &str) -> Duration {
 }
 
 #[test]
-fn one_person_is_joined_over_two_platforms_by_a_code_confirmed_on_both() {
-    let Some(Both { slack, discord, serving }) = Both::new() else { return };
-    // On Discord nobody knows Ana yet: she is shown a code.
-    discord.says("U1", "D1", "link");
-    discord.wait("messages=1&channel=D1");
-    let shown = discord.said("D1")[0].to_string();
-    let code = shown.split("link ").nth(1).and_then(|rest| rest.get(..8)).expect(&shown);
-    assert!(code.chars().all(|c| c.is_ascii_alphanumeric()), "{shown}");
-    // Where she has a role she says it, and that she means it.
-    slack.says("U1", "D1", &format!("link {code}"));
-    slack.wait("messages=1&channel=D1");
-    let question = &slack.said("D1")[0];
-    assert!(question.to_string().contains(&format!("link {code} yes")), "{question:#}");
-    slack.says("U1", "D1", &format!("link {code} yes"));
-    slack.wait("messages=2&channel=D1");
-    discord.says("U1", "D1", "whoami");
-    shows(&discord, "D1", "Admin");
+fn one_person_is_joined_over_the_platforms_by_a_code_confirmed_on_both() {
+    let Some(All { slack, discord, matrix, serving, .. }) = All::new() else { return };
+    let places: [&dyn Rooms; 2] = [&discord, &matrix];
+    for (number, rooms) in places.into_iter().enumerate() {
+        // There nobody knows Ana yet: she is shown a code.
+        rooms.writes("U1", "D1", None, "link");
+        shows(rooms, "D1", "link ");
+        let shown = rooms.shown("D1")[0].content.to_string();
+        let code = shown.split("link ").nth(1).and_then(|rest| rest.get(..8)).expect(&shown);
+        assert!(code.chars().all(|c| c.is_ascii_alphanumeric()), "{shown}");
+        // Where she has a role she says it, and that she means it.
+        slack.says("U1", "D1", &format!("link {code}"));
+        slack.wait(&format!("messages={}&channel=D1", 2 * number + 1));
+        let question = &slack.said("D1")[2 * number];
+        assert!(question.to_string().contains(&format!("link {code} yes")), "{question:#}");
+        slack.says("U1", "D1", &format!("link {code} yes"));
+        slack.wait(&format!("messages={}&channel=D1", 2 * number + 2));
+        rooms.writes("U1", "D1", None, "whoami");
+        shows(rooms, "D1", "Admin");
+    }
     assert_eq!(serving.stop(), 0);
 }
 
 #[test]
-fn f23_a_platform_that_is_lost_changes_nothing_on_the_other_and_is_told_there() {
-    let Some(Both { slack, discord, serving }) = Both::new() else { return };
-    slack.set("revoked", true);
-    let took = shows(&discord, "C1", "Slack does not work as it should");
-    assert!(took < Duration::from_mins(1), "{took:?}");
-    discord.says("U1", "D1", "whoami");
-    shows(&discord, "D1", &discord.id("GUILD"));
-    slack.set("revoked", false);
-    shows(&discord, "C1", "Slack works again");
-    // And the other way round.
-    discord.set("token_revoked", true);
-    let took = shows(&slack, "C1", "Discord does not work as it should");
-    assert!(took < Duration::from_mins(1), "{took:?}");
-    slack.says("U1", "D1", "whoami");
-    shows(&slack, "D1", "Admin");
-    discord.set("token_revoked", false);
-    shows(&slack, "C1", "Discord works again");
-    discord.says("U1", "D1", "help");
-    shows(&discord, "D1", "what you can say");
+fn f23_a_platform_that_is_lost_changes_nothing_on_the_others_and_is_told_there() {
+    let Some(All { slack, discord, matrix, proxy, serving }) = All::new() else { return };
+    let rooms: [(&str, &dyn Rooms, &dyn Fn(bool)); 3] = [
+        ("Slack", &slack, &|lost| slack.set("revoked", lost)),
+        ("Discord", &discord, &|lost| discord.set("token_revoked", lost)),
+        ("Matrix", &matrix, &|lost| proxy.set_down(lost)),
+    ];
+    for (name, _, set_lost) in rooms {
+        set_lost(true);
+        let others = || rooms.into_iter().filter(move |(other, ..)| *other != name);
+        for (_, other, _) in others() {
+            let took = shows(other, "C1", &format!("{name} does not work as it should"));
+            assert!(took < Duration::from_mins(1), "{took:?}");
+            // And they answer as before.
+            let before = other.shown("D1").len();
+            other.writes("U1", "D1", None, "whoami");
+            until(|| other.shown("D1").len() > before);
+        }
+        set_lost(false);
+        for (_, other, _) in others() {
+            shows(other, "C1", &format!("{name} works again"));
+        }
+    }
+    for (_, room, _) in rooms {
+        room.writes("U1", "D1", None, "help");
+        shows(room, "D1", "what you can say");
+    }
     assert_eq!(serving.stop(), 0);
+}
+
+fn until(holds: impl Fn() -> bool) {
+    let patience = Instant::now();
+    while !holds() {
+        assert!(patience.elapsed() < Duration::from_mins(1), "never");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -1,6 +1,6 @@
 //! The bot's account on its homeserver: its device and the keys of that.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use matrix_sdk_crypto::{
     CollectStrategy, OlmMachine,
@@ -25,6 +25,7 @@ use crate::{
     refusals::Failed,
     rooms::Rooms,
     rows::{Rows, thing},
+    sync::{INVITED, Invite, WAITING},
     wire::Wire,
 };
 
@@ -75,6 +76,12 @@ pub(crate) struct Account {
     pub(crate) rooms: Rooms,
     /// Which devices read what the bot says.
     pub(crate) readers: CollectStrategy,
+    /// Whether a sign counts where nothing is encrypted.
+    pub(crate) trusts_server: bool,
+    /// Invitations that could not be answered yet.
+    pub(crate) invited: Mutex<Vec<Invite>>,
+    /// What messages say since they were changed.
+    pub(crate) changed: std::sync::Mutex<HashMap<String, String>>,
     /// Events whose key did not come yet.
     pub(crate) waiting: Mutex<Vec<(OwnedRoomId, Value)>>,
     /// What the keys need sent is sent once, whoever asks for it.
@@ -89,7 +96,7 @@ impl Account {
         wire: Wire,
         file: &Path,
         login: &Login,
-        readers: CollectStrategy,
+        (readers, trusts_server): (CollectStrategy, bool),
     ) -> Result<Self, Failed> {
         let rows = Arc::new(Rows::open(file).await?);
         let session = session(&wire, &rows, login).await?;
@@ -99,7 +106,8 @@ impl Account {
             name: display_name(&wire, &session.user).await,
             user: session.user.to_string(),
         };
-        let waiting = rows.kept("waiting").await?.unwrap_or_default();
+        let waiting = rows.kept(WAITING).await?.unwrap_or_default();
+        let invited = rows.kept(INVITED).await?.unwrap_or_default();
         let account = Self {
             wire,
             olm,
@@ -108,6 +116,9 @@ impl Account {
             me,
             rooms: Rooms::default(),
             readers,
+            trusts_server,
+            invited: Mutex::new(invited),
+            changed: std::sync::Mutex::default(),
             waiting: Mutex::new(waiting),
             flushing: Mutex::default(),
             speaking: Mutex::default(),
@@ -192,9 +203,14 @@ async fn machine(
     login: &Login,
     session: Session,
 ) -> Result<(OlmMachine, Session), Failed> {
-    let olm = keys_of(wire, rows, &session).await?;
-    if is_alive(wire, &olm, &session).await? {
-        return Ok((olm, session));
+    // A homeserver may let another program's keys be overwritten, and that one and the bot would both be deaf.
+    let is_anothers = !rows.have_keys().await? && key_of(wire, &session).await?.is_some();
+    if !is_anothers {
+        let olm = keys_of(wire, rows, &session).await?;
+        let ours = olm.identity_keys().ed25519.to_base64();
+        if key_of(wire, &session).await? == Some(ours) {
+            return Ok((olm, session));
+        }
     }
     let Login::Password { user, password } = login else {
         return Err(Failed::SetUp(
@@ -216,18 +232,17 @@ async fn keys_of(wire: &Wire, rows: &Arc<Rows>, session: &Session) -> Result<Olm
     Ok(olm)
 }
 
-/// Whether the homeserver knows this device by the keys that it has.
-async fn is_alive(wire: &Wire, olm: &OlmMachine, session: &Session) -> Result<bool, Failed> {
+/// The key by which the homeserver knows this device.
+async fn key_of(wire: &Wire, session: &Session) -> Result<Option<String>, Failed> {
     let mut request = get_keys::v3::Request::new();
     request.device_keys.insert(session.user.clone(), Vec::new());
     let answer = wire.send(request).await?;
     let known = answer.device_keys.get(&session.user);
     let Some(known) = known.and_then(|devices| devices.get(&session.device)) else {
-        return Ok(false);
+        return Ok(None);
     };
     let known: Value = serde_json::from_str(known.json().get())?;
-    let ours = olm.identity_keys().ed25519.to_base64();
-    Ok(known["keys"][format!("ed25519:{}", session.device)] == ours)
+    Ok(known["keys"][format!("ed25519:{}", session.device)].as_str().map(str::to_owned))
 }
 
 /// Makes a session, or gets a new token for one.
@@ -244,8 +259,8 @@ pub(crate) async fn log_in(
     request.initial_device_display_name = Some(DEVICE_NAME.to_owned());
     wire.set_token(None);
     let answer = wire.send(request).await.map_err(|failed| match failed {
-        Failed::No { what, .. } => Failed::LoggedOut(format!(
-            "{user} could not log in, look at `matrix.user` and `matrix.password`: {what}"
+        Failed::No { what, .. } => Failed::SetUp(format!(
+            "{user} cannot log in, look at `matrix.user` and `matrix.password`: {what}"
         )),
         failed => failed,
     })?;

@@ -70,8 +70,11 @@ impl Matrix {
             };
             (failures, wait) = (0, WAIT);
             self.is(Condition::Connected);
-            for invite in &batch.invites {
-                self.answer_invite(account, invite).await;
+            let invites = std::mem::take(&mut *account.invited.lock().await);
+            for invite in invites {
+                if !self.answer_invite(account, &invite).await {
+                    account.invited.lock().await.push(invite);
+                }
             }
             for heard in &batch.heard {
                 tokio::select! {
@@ -87,8 +90,8 @@ impl Matrix {
         }
     }
 
-    /// Takes part where somebody may ask it to.
-    async fn answer_invite(&self, account: &Account, invite: &Invite) {
+    /// Takes part where somebody may ask it to. Whether that is settled: the homeserver shows an invitation once.
+    async fn answer_invite(&self, account: &Account, invite: &Invite) -> bool {
         let Invite { room, by, is_direct } = invite;
         let allowed = by.as_ref().is_some_and(|by| self.lets_in(by, &account.me.server));
         tracing::info!(%room, ?by, allowed, "invited into a room");
@@ -99,12 +102,14 @@ impl Matrix {
         };
         if let Err(failed) = answered {
             tracing::warn!(%failed, %room, "an invitation could not be answered");
+            return !failed.passes();
         }
         if let (true, true, Some(by)) = (allowed, is_direct, by)
             && let Err(failed) = account.is_direct_with(by, room).await
         {
             tracing::warn!(%failed, %room, "that a room is for two is not remembered");
         }
+        true
     }
 
     /// Hands over what an event says, if it says anything to the bot, and returns once that is recorded.
@@ -254,11 +259,9 @@ impl Matrix {
         }
         let (account, room, event) = (account.clone(), room.to_owned(), event.clone());
         tokio::spawn(async move {
+            let could_come = account.waits_for(&event).await;
             sleep(KEY_COMES_WITHIN).await;
-            let waiting = account.waiting.lock().await;
-            let waits = waiting.iter().any(|(_, known)| known["event_id"] == event["event_id"]);
-            drop(waiting);
-            if !waits {
+            if could_come && !account.waits_for(&event).await {
                 return;
             }
             let id = event["event_id"].as_str().unwrap_or_default();

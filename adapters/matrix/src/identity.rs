@@ -44,7 +44,13 @@ impl Account {
         };
         let status = self.olm.cross_signing_status().await;
         if is_signed().await? && status.is_complete() {
-            return Ok(());
+            // The recovery key may be newer than the identity.
+            return match recovery {
+                Some(key) if self.account_data(DEFAULT_KEY).await?.is_none() => {
+                    self.keep_secrets(key).await
+                }
+                _ => Ok(()),
+            };
         }
         match (self.olm.get_identity(user, None).await?, recovery) {
             (Some(_), _) if status.is_complete() => self.sign_own_device().await,

@@ -68,6 +68,9 @@ pub(crate) fn words(content: &Value, me: &Myself) -> Mentions {
     if is_mentioned {
         text = without_mention(&text, page, me);
     }
+    for (user, name) in pills(page).filter(|(user, _)| *user != me.user) {
+        text = named(&text, &name, &user);
+    }
     let text = tidy(&text);
     match text.split_once(char::is_whitespace).unwrap_or((&text, "")) {
         (COMMAND, rest) => Mentions { is_command: true, is_mentioned, text: rest.to_owned() },
@@ -131,6 +134,28 @@ fn without(text: &str, form: &str) -> Option<String> {
     Some(format!("{before}{after}"))
 }
 
+/// The people whom a page mentions: their ids, and what stands in the text for them.
+fn pills(page: &str) -> impl Iterator<Item = (String, String)> {
+    page.split("matrix.to/#/").skip(1).filter_map(|link| {
+        let (target, rest) = link.split_once(['"', '\''])?;
+        let (name, _) = rest.split_once('>')?.1.split_once("</a>")?;
+        let user = target.split('?').next()?.replace("%40", "@").replace("%3A", ":");
+        user.starts_with('@').then(|| (user, unescaped(name)))
+    })
+}
+
+/// The text with somebody's id in the place of how a client shows their mention.
+fn named(text: &str, name: &str, user: &str) -> String {
+    let link = format!("[{name}](https://matrix.to/#/{user})");
+    if text.contains(&link) {
+        return text.replacen(&link, user, 1);
+    }
+    if name.is_empty() || text.contains(user) {
+        return text.to_owned();
+    }
+    text.replacen(name, user, 1)
+}
+
 fn unescaped(html: &str) -> String {
     html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
@@ -166,6 +191,16 @@ mod tests {
         assert_eq!(mentioned("[Ops Bot](https://matrix.to/#/@ops:example.org) cpu?", ""), "cpu?");
         assert_eq!(mentioned("cpu of ops-1, ops", ""), "cpu of ops-1,");
         assert_eq!(mentioned("@Ops Bot, cpu\nof web-1", ""), "cpu\nof web-1");
+    }
+
+    #[test]
+    fn mentions_of_others_are_their_accounts() {
+        let page = r#"<a href="https://matrix.to/#/@ops:example.org">Ops Bot</a>: grant viewer
+            <a href='https://matrix.to/#/%40ben%3Aexample.org?via=example.org'>Ben &amp; Co</a>"#;
+        let wanted = "grant viewer @ben:example.org";
+        assert_eq!(mentioned("Ops Bot: grant viewer Ben & Co", page), wanted);
+        let link = "Ops Bot: grant viewer [Ben & Co](https://matrix.to/#/@ben:example.org)";
+        assert_eq!(mentioned(link, page), wanted);
     }
 
     #[test]

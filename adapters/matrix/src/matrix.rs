@@ -148,7 +148,8 @@ impl Matrix {
             CollectStrategy::AllDevices
         };
         let login = self.login();
-        let opened = Account::open(self.wire()?, &self.file, &login, readers).await?;
+        let opened =
+            Account::open(self.wire()?, &self.file, &login, (readers, self.trusts_server)).await?;
         if let Err(failed) = opened.sign_device(&login, self.recovery_key.as_ref()).await {
             match failed {
                 Failed::Unreachable(_) | Failed::TooFast(_) => return Err(failed),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat::{ChatError, Platform};
-use matrix_sdk_crypto::store::CryptoStoreError;
+use matrix_sdk_crypto::{OlmError, SessionRecipientCollectionError, store::CryptoStoreError};
 use ruma::api::{
     client::uiaa::{UiaaInfo, UiaaResponse},
     error::{Error, ErrorKind, RetryAfter},
@@ -50,6 +50,11 @@ impl Failed {
         Self::Keys(error.to_string())
     }
 
+    /// Whether it may be done a little later.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::TooFast(_) | Self::Unreachable(_))
+    }
+
     /// Whether there is no such thing.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::No { kind: ErrorKind::NotFound, .. })
@@ -62,9 +67,17 @@ impl From<CryptoStoreError> for Failed {
     }
 }
 
-impl From<matrix_sdk_crypto::OlmError> for Failed {
-    fn from(error: matrix_sdk_crypto::OlmError) -> Self {
-        Self::keys(error)
+impl From<OlmError> for Failed {
+    fn from(error: OlmError) -> Self {
+        use SessionRecipientCollectionError::VerifiedUserChangedIdentity as Changed;
+        match error {
+            OlmError::SessionRecipientCollectionError(Changed(users)) => Self::SetUp(format!(
+                "{} have new identities: an Admin says `verify` and their id where the bot hears it, or take \
+                 `matrix.only_signed_devices` out",
+                users.iter().map(|user| user.as_str()).collect::<Vec<_>>().join(", ")
+            )),
+            error => Self::keys(error),
+        }
     }
 }
 
@@ -125,9 +138,11 @@ impl From<Failed> for ChatError {
                 platform,
                 reason: format!("{what}: invite the bot into the room, and let it speak there"),
             },
-            Failed::No { .. } | Failed::Prove(_) | Failed::SetUp(_) => {
-                Self::Refused { platform, reason: failed.to_string() }
+            // Somebody has to do something, and then it helps to try again.
+            Failed::Prove(_) | Failed::SetUp(_) => {
+                Self::Barred { platform, reason: failed.to_string() }
             }
+            Failed::No { .. } => Self::Refused { platform, reason: failed.to_string() },
         }
     }
 }

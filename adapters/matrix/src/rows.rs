@@ -96,6 +96,12 @@ impl Rows {
         self.write(things).await
     }
 
+    /// Whether there are keys of a device.
+    pub(crate) async fn have_keys(&self) -> Result<bool, Failed> {
+        let found = sqlx::query("SELECT 1 FROM rows WHERE kind <> ? LIMIT 1").bind(KEPT);
+        Ok(found.fetch_optional(&self.pool).await?.is_some())
+    }
+
     /// Forgets the keys of a device, but not what was heard.
     pub(crate) async fn forget_keys(&self) -> Result<(), Failed> {
         let _writing = self.writing.lock().await;
@@ -153,8 +159,8 @@ fn lock(file: &Path) -> Result<File, Failed> {
     let lock = options.open(file.with_extension("lock")).map_err(|error| failed(&error))?;
     lock.try_lock().map_err(|_| {
         Failed::SetUp(format!(
-            "another process has the keys of this device open ({}): stop it, or give each its own `data_dir` and \
-             its own login",
+            "another process has the keys of this device open ({}): stop it, or give this one \
+             its own `store.url` and its own login",
             file.display()
         ))
     })?;

@@ -1,8 +1,8 @@
 //! A card → a message in its place.
 
-use std::{io::Read as _, ops::Deref as _};
+use std::{io::Read as _, ops::Deref as _, sync::PoisonError};
 
-use chat::{Block, Card, ChatError, Conversation, DedupeKey, MessageRef, Platform, UserRef};
+use chat::{Block, Card, ChatError, Conversation, DedupeKey, Image, MessageRef, Platform, UserRef};
 use matrix_sdk_crypto::{AttachmentEncryptor, EncryptionSettings};
 use ruma::{
     EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId, UserId,
@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     account::Account,
+    markup::plain,
     message::{KEY, in_thread, message, replacing, signs},
     refusals::Failed,
     rooms::Room,
@@ -30,6 +31,8 @@ const MESSAGE: &str = "m.room.message";
 const REACTION: &str = "m.reaction";
 /// Messages whose pictures are known, so that an edit changes them too.
 const MOST_PICTURED: usize = 200;
+/// Messages of which it is known what they say now.
+const MOST_CHANGED: usize = 1_000;
 /// Under which name they are kept.
 const PICTURES: &str = "pictures";
 /// How long people are shown that the bot is about to answer.
@@ -75,22 +78,20 @@ impl Account {
     ) -> Result<MessageRef, ChatError> {
         let id = room_of(&to.channel)?;
         let room = self.room(id).await?;
-        let mut content = in_thread(message(card, !room.is_encrypted), to.thread.as_deref());
+        let mut content = in_thread(message(card, self.reacts(&room)), to.thread.as_deref());
         let transaction = digest(&key.key);
         content[KEY] = json!(transaction);
         let event = self.say(id, MESSAGE, &content, &transaction).await?;
-        // Alone with somebody nothing needs to be kept together.
-        let under = to.thread.clone().or_else(|| (!room.is_direct()).then(|| event.to_string()));
-        self.show_pictures(id, card, event.as_str(), under.as_deref()).await;
-        self.share_files(id, card, under.as_deref(), &key.key).await;
-        self.offer_signs(id, &room, card, event.as_str()).await;
-        Ok(MessageRef { conversation: to.clone(), message: event.to_string() })
+        let shown = MessageRef { conversation: to.clone(), message: event.to_string() };
+        // Posted again it is the same message, and what is missing comes then.
+        self.complete(id, &room, card, &shown).await?;
+        self.share_files(id, &room, card, &shown).await?;
+        Ok(shown)
     }
 
     /// Puts a card in the place of an older one.
     pub(crate) async fn edit(&self, shown: &MessageRef, card: &Card) -> Result<(), ChatError> {
-        let (channel, thread) = (&shown.conversation.channel, &shown.conversation.thread);
-        let id = room_of(channel)?;
+        let id = room_of(&shown.conversation.channel)?;
         let room = self.room(id).await?;
         // The homeserver would take an edit of what somebody took away, and nobody would see it.
         let gone = match self.event(id, &shown.message).await {
@@ -101,22 +102,52 @@ impl Account {
         if gone {
             return Err(ChatError::Gone { platform: Platform::Matrix });
         }
-        let content = replacing(&shown.message, message(card, !room.is_encrypted));
-        self.say(id, MESSAGE, &content, TransactionId::new().as_str()).await?;
-        let under = (!room.is_direct()).then_some(&shown.message);
-        self.show_pictures(id, card, &shown.message, thread.as_ref().or(under).map(|it| &**it))
-            .await;
-        self.offer_signs(id, &room, card, &shown.message).await;
-        Ok(())
+        let content = message(card, self.reacts(&room));
+        let says = digest(content.to_string());
+        let changed = || self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where only its picture was missing, the words are not sent once more.
+        if changed().get(&shown.message) != Some(&says) {
+            let content = replacing(&shown.message, content);
+            self.say(id, MESSAGE, &content, TransactionId::new().as_str()).await?;
+            let mut changed = changed();
+            if changed.len() >= MOST_CHANGED {
+                changed.clear();
+            }
+            changed.insert(shown.message.clone(), says);
+        }
+        match self.complete(id, &room, card, shown).await {
+            Err(failed @ Failed::TooFast(_)) => Err(failed.into()),
+            Err(failed) => {
+                tracing::warn!(%failed, "a message is changed, and its picture is not");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
-    /// Puts the signs of a card on its message, so that people only have to press them.
-    async fn offer_signs(&self, id: &RoomId, room: &Room, card: &Card, message: &str) {
-        for (sign, _) in signs(card).filter(|_| !room.is_encrypted) {
-            if let Err(failed) = self.react(id, message, sign).await {
-                tracing::warn!(%failed, sign, "a message does not offer a sign");
+    /// Whether people may answer with signs.
+    fn reacts(&self, room: &Room) -> bool {
+        !room.is_encrypted && self.trusts_server
+    }
+
+    /// Shows what belongs to a message besides its words: its pictures, and the signs that can be pressed. An error
+    /// is one that passes: an answer without its picture is still an answer.
+    async fn complete(
+        &self,
+        id: &RoomId,
+        room: &Room,
+        card: &Card,
+        shown: &MessageRef,
+    ) -> Result<(), Failed> {
+        self.show_pictures(id, card, &shown.message, under(room, shown)).await?;
+        for (sign, _) in signs(card).filter(|_| self.reacts(room)) {
+            match self.react(id, &shown.message, sign).await {
+                Err(failed) if failed.passes() => return Err(failed),
+                Err(failed) => tracing::warn!(%failed, sign, "a message does not offer a sign"),
+                Ok(()) => {}
             }
         }
+        Ok(())
     }
 
     /// Tells one person something, where nobody else is.
@@ -224,47 +255,43 @@ impl Account {
         Ok(())
     }
 
-    /// Shows the pictures of a card under its message, in the place of those that were there. An answer without its
-    /// picture is still an answer.
-    async fn show_pictures(&self, room: &RoomId, card: &Card, message: &str, under: Option<&str>) {
+    /// Shows the pictures of a card under its message, in the place of those that were there.
+    async fn show_pictures(
+        &self,
+        room: &RoomId,
+        card: &Card,
+        message: &str,
+        under: Option<&str>,
+    ) -> Result<(), Failed> {
         let images = card.blocks.iter().filter_map(|block| match block {
             Block::Image(image) => Some(image),
             _ => None,
         });
         let images: Vec<_> = images.collect();
         if images.is_empty() {
-            return;
+            return Ok(());
         }
-        let mut known: Vec<Pictured> =
-            self.rows.kept(PICTURES).await.ok().flatten().unwrap_or_default();
+        let mut known: Vec<Pictured> = self.rows.kept(PICTURES).await?.unwrap_or_default();
         let before = known.iter().position(|it| it.message == message);
         let mut pictures = before.map(|at| known.remove(at).pictures).unwrap_or_default();
+        let mut passing = None;
         for (place, image) in images.into_iter().enumerate() {
-            let digest = digest(&image.png);
+            let shows = digest(&image.png);
             let older = pictures.get(place).cloned();
-            if older.as_ref().is_some_and(|older| older.digest == digest) {
+            if older.as_ref().is_some_and(|older| older.digest == shows) {
                 continue;
             }
-            let shown = async {
-                let mut content = self.upload(room, &image.name, "image/png", &image.png).await?;
-                content["msgtype"] = json!("m.image");
-                content["body"] = json!(crate::markup::plain(&image.alt));
-                if let Some((width, height)) = size(&image.png) {
-                    content["info"]["w"] = json!(width);
-                    content["info"]["h"] = json!(height);
-                }
-                let content = match &older {
-                    Some(older) => replacing(&older.event, content),
-                    None => in_thread(content, under),
-                };
-                let transaction = self::digest(format!("{message}{place}{digest}"));
-                self.say(room, MESSAGE, &content, &transaction).await
-            };
-            match shown.await {
+            let transaction = digest(format!("{message}{place}{shows}"));
+            let name = older.as_ref().map(|older| older.event.as_str());
+            match self.show_picture(room, image, (name, under), &transaction).await {
                 Ok(event) => {
                     let event = older.map_or(event.to_string(), |older| older.event);
                     pictures.truncate(place);
-                    pictures.push(Picture { event, digest });
+                    pictures.push(Picture { event, digest: shows });
+                }
+                Err(failed) if failed.passes() => {
+                    passing = Some(failed);
+                    break;
                 }
                 Err(failed) => {
                     tracing::warn!(%failed, name = image.name, "a picture is not shown");
@@ -274,16 +301,39 @@ impl Account {
         known.push(Pictured { message: message.to_owned(), pictures });
         let over = known.len().saturating_sub(MOST_PICTURED);
         known.drain(..over);
-        let kept = match thing(PICTURES, &known) {
-            Ok(known) => self.rows.keep(vec![known]).await,
-            Err(failed) => Err(failed),
-        };
-        if let Err(failed) = kept {
-            tracing::warn!(%failed, "which pictures a message has is not known after a restart");
-        }
+        self.rows.keep(vec![thing(PICTURES, &known)?]).await?;
+        passing.map_or(Ok(()), Err)
     }
 
-    async fn share_files(&self, room: &RoomId, card: &Card, under: Option<&str>, key: &str) {
+    /// Shows a picture in the place of an older one, or under a message.
+    async fn show_picture(
+        &self,
+        room: &RoomId,
+        image: &Image,
+        (older, under): (Option<&str>, Option<&str>),
+        transaction: &str,
+    ) -> Result<OwnedEventId, Failed> {
+        let mut content = self.upload(room, &image.name, "image/png", &image.png).await?;
+        content["msgtype"] = json!("m.image");
+        content["body"] = json!(plain(&image.alt));
+        if let Some((width, height)) = size(&image.png) {
+            content["info"]["w"] = json!(width);
+            content["info"]["h"] = json!(height);
+        }
+        let content = match older {
+            Some(older) => replacing(older, content),
+            None => in_thread(content, under),
+        };
+        self.say(room, MESSAGE, &content, transaction).await
+    }
+
+    async fn share_files(
+        &self,
+        id: &RoomId,
+        room: &Room,
+        card: &Card,
+        shown: &MessageRef,
+    ) -> Result<(), Failed> {
         let files = card.blocks.iter().filter_map(|block| match block {
             Block::File(file) => Some(file),
             _ => None,
@@ -291,16 +341,20 @@ impl Account {
         for (place, file) in files.enumerate() {
             let shared = async {
                 let kind = "text/plain";
-                let mut content = self.upload(room, &file.name, kind, file.text.as_bytes()).await?;
+                let mut content = self.upload(id, &file.name, kind, file.text.as_bytes()).await?;
                 content["msgtype"] = json!("m.file");
                 content["body"] = json!(file.name);
-                let content = in_thread(content, under);
-                self.say(room, MESSAGE, &content, &digest(format!("{key}#{place}"))).await
+                let content = in_thread(content, under(room, shown));
+                let transaction = digest(format!("{}#{place}", shown.message));
+                self.say(id, MESSAGE, &content, &transaction).await
             };
-            if let Err(failed) = shared.await {
-                tracing::warn!(%failed, name = file.name, "a file is not shared");
+            match shared.await {
+                Err(failed) if failed.passes() => return Err(failed),
+                Err(failed) => tracing::warn!(%failed, name = file.name, "a file is not shared"),
+                Ok(_) => {}
             }
         }
+        Ok(())
     }
 
     /// Uploads a file, sealed if the room is encrypted; what the message says of it.
@@ -332,6 +386,12 @@ impl Account {
         }
         Ok(content)
     }
+}
+
+/// The thread in which stands what belongs to a message. Alone with somebody nothing needs to be kept together.
+fn under<'a>(room: &Room, shown: &'a MessageRef) -> Option<&'a str> {
+    let beside = room.is_direct() && shown.conversation.thread.is_none();
+    (!beside).then(|| shown.conversation.thread.as_ref().unwrap_or(&shown.message).as_str())
 }
 
 /// Width and height of a PNG: its first chunk says them (<https://www.w3.org/TR/png-3/#11IHDR>).

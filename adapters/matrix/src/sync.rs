@@ -18,6 +18,7 @@ use ruma::{
     serde::Raw,
     uint,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::to_raw_value};
 
 use crate::{
@@ -33,23 +34,23 @@ pub(crate) const DECRYPTION: DecryptionSettings =
 pub(crate) const ENCRYPTED: &str = "m.room.encrypted";
 /// Events whose key is waited for. More would be somebody's flood.
 const MOST_WAITING: usize = 200;
-/// Under which name it is kept where the bot stopped listening.
-pub(crate) const SINCE: &str = "since";
+/// Under which names it is kept where the bot stopped listening, and what it waits for.
+const SINCE: &str = "since";
+pub(crate) const WAITING: &str = "waiting";
+pub(crate) const INVITED: &str = "invited";
 
 /// What was heard in one go.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     since: Option<String>,
     next: String,
-    /// Rooms into which the bot is invited, and by whom.
-    pub(crate) invites: Vec<Invite>,
     /// What was said, oldest first in each room.
     pub(crate) heard: Vec<Heard>,
     ratchets: Ratchets,
 }
 
 /// An invitation into a room.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Invite {
     pub(crate) room: OwnedRoomId,
     pub(crate) by: Option<OwnedUserId>,
@@ -99,9 +100,12 @@ impl Account {
         for room in answer.rooms.leave.keys() {
             self.rooms.forget(room);
         }
-        let invites = answer.rooms.invite.iter();
-        batch.invites =
-            invites.map(|(room, it)| self.invite(room, &it.invite_state.events)).collect();
+        for (room, it) in &answer.rooms.invite {
+            let new = self.invite(room, &it.invite_state.events);
+            let mut invited = self.invited.lock().await;
+            invited.retain(|known| known.room != new.room);
+            invited.push(new);
+        }
         Ok(batch)
     }
 
@@ -111,7 +115,8 @@ impl Account {
         for (session, ratchet) in &batch.ratchets {
             things.push(thing(ratchet_name(session), ratchet)?);
         }
-        things.push(thing("waiting", &*self.waiting.lock().await)?);
+        things.push(thing(WAITING, &*self.waiting.lock().await)?);
+        things.push(thing(INVITED, &*self.invited.lock().await)?);
         self.rows.keep(things).await
     }
 
@@ -226,6 +231,12 @@ impl Account {
         }
     }
 
+    /// Whether the key of an event is still to come.
+    pub(crate) async fn waits_for(&self, event: &Value) -> bool {
+        let waiting = self.waiting.lock().await;
+        waiting.iter().any(|(_, known)| known["event_id"] == event["event_id"])
+    }
+
     /// Reads one event, which is also given as it came.
     async fn read(
         &self,
@@ -245,9 +256,9 @@ impl Account {
         match opened {
             RoomEventDecryptionResult::UnableToDecrypt(why) => {
                 if why.reason.is_missing_room_key() {
-                    let mut waiting = self.waiting.lock().await;
                     // The same is heard again after a crash.
-                    if !waiting.iter().any(|(_, known)| known["event_id"] == event["event_id"]) {
+                    if !self.waits_for(event).await {
+                        let mut waiting = self.waiting.lock().await;
                         waiting.push((room.to_owned(), event.clone()));
                         let over = waiting.len().saturating_sub(MOST_WAITING);
                         waiting.drain(..over);

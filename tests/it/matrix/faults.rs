@@ -1,14 +1,25 @@
 //! What can go wrong between Matrix and the bot, by the number of the fault.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
-use chat::{Button, ButtonStyle, Card, ChatAdapter as _, ChatError, DedupeKey};
+use chat::{Button, ButtonStyle, Card, ChatAdapter as _, ChatError, DedupeKey, Inbox};
 use serde_json::json;
 use smartcloudops::{
     clock::Clock,
     store::{Reply, Store},
 };
 use sqlx::{Connection as _, SqliteConnection};
+use tokio_util::sync::CancellationToken;
 
 use super::{Running, becomes, connected, room, was_told};
 use crate::support::{
@@ -156,6 +167,81 @@ async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
     }
 }
 
+#[test]
+fn f08_a_homeserver_that_is_away_is_told_and_nothing_is_lost() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let proxy = Proxy::before(server.address().to_owned());
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let serving = Serving::start(&server.settings_at(&url));
+    let granted = serving.bot.run(&["roles", "grant", "admin", &server.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    server.bot_is_there();
+    proxy.set_down(true);
+    server.says("U1", "D1", "help");
+    becomes(&serving, |matrix| matrix["ok"] == false);
+    server.says("U1", "D1", "whoami");
+    proxy.set_down(false);
+    becomes(&serving, |matrix| matrix["ok"] == true);
+    server.bot_says("U1", "D1", "count=2");
+    assert_eq!(server.said("U1", "D1").len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+/// A login at a homeserver that is played here, and answers each request as it is told.
+fn played(folder: &Path, answer: Option<&'static str>) -> (matrix::Settings, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    thread::spawn(move || {
+        let mut mute = Vec::new();
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let Some(answer) = answer else {
+                mute.push(client);
+                continue;
+            };
+            let _ = client.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length";
+            let _ = write!(client, "{head}: {}\r\n\r\n{answer}", answer.len());
+        }
+    });
+    let settings = matrix::Settings {
+        homeserver: url.parse().unwrap(),
+        login: matrix::Login::Token("taken away".to_owned().into()),
+        reload: Box::new(|| None),
+        recovery_key: None,
+        allow: Vec::new(),
+        trusts_server: false,
+        only_signed_devices: false,
+        file: folder.join("matrix.db"),
+    };
+    (settings, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn f10_a_homeserver_that_never_answers_is_not_waited_for_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, asked) = played(folder.path(), None);
+    let found = matrix::Matrix::new(settings).examine(&[]).await;
+    let wrong = found[0].result.as_ref().unwrap_err();
+    assert!(wrong.contains("no answer in time"), "{wrong}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn f14_a_token_that_does_not_hold_is_not_tried_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = r#"{"errcode": "M_UNKNOWN_TOKEN", "error": "Unknown access token"}"#;
+    let (settings, asked) = played(folder.path(), Some(refusal));
+    let (inbox, _heard) = Inbox::bounded(1);
+    let adapter = matrix::Matrix::new(settings);
+    let ended = adapter.run(inbox, CancellationToken::new()).await;
+    assert!(matches!(ended, Err(ChatError::Barred { .. })), "{ended:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
 /// A card with an approval in a room, as approvals will be.
 async fn proposes(serving: &Serving, server: &Homeserver, name: &str) {
     let store = Store::open(&database(serving), Clock::system()).await.unwrap();
@@ -273,7 +359,7 @@ fn f18_lost_keys_are_made_anew_and_signed_with_the_recovery_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f18_the_keys_of_a_device_are_for_one_process() {
+async fn f11_the_keys_of_a_device_are_for_one_process() {
     let Some(server) = Homeserver::encrypted() else { return };
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(server.adapter(folder.path()));
