@@ -84,10 +84,13 @@ fn one_person_is_joined_over_the_platforms_by_a_code_confirmed_on_both() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// A platform by its name, the people there, and how it is lost and found.
+type Losable<'a> = (&'a str, &'a dyn Rooms, &'a dyn Fn(bool));
+
 #[test]
 fn f23_a_platform_that_is_lost_changes_nothing_on_the_others_and_is_told_there() {
     let Some(All { slack, discord, matrix, proxy, serving }) = All::new() else { return };
-    let rooms: [(&str, &dyn Rooms, &dyn Fn(bool)); 3] = [
+    let rooms: [Losable<'_>; 3] = [
         ("Slack", &slack, &|lost| slack.set("revoked", lost)),
         ("Discord", &discord, &|lost| discord.set("token_revoked", lost)),
         ("Matrix", &matrix, &|lost| proxy.set_down(lost)),

@@ -1,6 +1,6 @@
 //! The bot's account on its homeserver: its device and the keys of that.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use matrix_sdk_crypto::{
     CollectStrategy, OlmMachine,
@@ -9,8 +9,12 @@ use matrix_sdk_crypto::{
 use ruma::{
     DeviceId, OwnedDeviceId, OwnedRoomId, OwnedUserId, UserId,
     api::client::{
-        account::whoami, keys::get_keys, profile::get_profile_field, session::login,
-        to_device::send_event_to_device, uiaa,
+        account::whoami,
+        keys::get_keys,
+        profile::get_profile_field,
+        session::{login, logout},
+        to_device::send_event_to_device,
+        uiaa,
     },
     profile::ProfileFieldName,
 };
@@ -66,6 +70,13 @@ pub(crate) struct Session {
     pub(crate) token: String,
 }
 
+impl Session {
+    /// Whether it is of this user, however homeservers write the id.
+    pub(crate) fn is_of(&self, user: &str) -> bool {
+        self.user.as_str().eq_ignore_ascii_case(user)
+    }
+}
+
 /// An account that is logged in.
 pub(crate) struct Account {
     pub(crate) wire: Wire,
@@ -86,19 +97,22 @@ pub(crate) struct Account {
     pub(crate) waiting: Mutex<Vec<(OwnedRoomId, Value)>>,
     /// What the keys need sent is sent once, whoever asks for it.
     flushing: Mutex<()>,
-    /// A key is given and used by one message at a time.
-    pub(crate) speaking: Mutex<()>,
+    /// In each room a key is given and used by one message at a time.
+    pub(crate) speaking: std::sync::Mutex<HashMap<OwnedRoomId, Arc<Mutex<()>>>>,
+    /// One room at a time is made.
+    pub(crate) making_rooms: Mutex<()>,
+    /// What was posted last with which transactions.
+    pub(crate) posted: std::sync::Mutex<HashMap<String, String>>,
 }
 
 impl Account {
     /// Logs in, or goes on with the session that the file knows.
     pub(crate) async fn open(
         wire: Wire,
-        file: &Path,
+        rows: Arc<Rows>,
         login: &Login,
         (readers, trusts_server): (CollectStrategy, bool),
     ) -> Result<Self, Failed> {
-        let rows = Arc::new(Rows::open(file).await?);
         let session = session(&wire, &rows, login).await?;
         let (olm, session) = machine(&wire, &rows, login, session).await?;
         let me = Myself {
@@ -121,7 +135,9 @@ impl Account {
             changed: std::sync::Mutex::default(),
             waiting: Mutex::new(waiting),
             flushing: Mutex::default(),
-            speaking: Mutex::default(),
+            speaking: std::sync::Mutex::default(),
+            making_rooms: Mutex::default(),
+            posted: std::sync::Mutex::default(),
         };
         account.flush().await?;
         Ok(account)
@@ -139,13 +155,14 @@ impl Account {
         flush(&self.wire, &self.olm).await
     }
 
-    /// Asks the homeserver for somebody's devices and identity.
-    pub(crate) async fn query(&self, user: &UserId) -> Result<(), Failed> {
+    /// Asks the homeserver for somebody's devices and identity; whether they have one there.
+    pub(crate) async fn query(&self, user: &UserId) -> Result<bool, Failed> {
         let (id, query) = self.olm.query_keys_for_users([user]);
         let mut request = get_keys::v3::Request::new();
         request.device_keys = query.device_keys;
         let answer = self.wire.send(request).await?;
-        Ok(self.olm.mark_request_as_sent(&id, &answer).await?)
+        self.olm.mark_request_as_sent(&id, &answer).await?;
+        Ok(answer.master_keys.contains_key(user))
     }
 
     pub(crate) async fn to_devices(&self, request: &ToDeviceRequest) -> Result<(), Failed> {
@@ -172,8 +189,8 @@ async fn session(wire: &Wire, rows: &Rows, login: &Login) -> Result<Session, Fai
             }
         }
         Login::Password { user, password } => match kept {
-            Some(kept) if kept.user.as_str() == user && !kept.token.is_empty() => kept,
-            Some(kept) if kept.user.as_str() == user => {
+            Some(kept) if kept.is_of(user) && !kept.token.is_empty() => kept,
+            Some(kept) if kept.is_of(user) => {
                 let session = log_in(wire, user, password, Some(&kept.device)).await?;
                 taken_over(rows, session).await?
             }
@@ -188,7 +205,9 @@ async fn session(wire: &Wire, rows: &Rows, login: &Login) -> Result<Session, Fai
 async fn taken_over(rows: &Rows, session: Session) -> Result<Session, Failed> {
     match rows.kept::<Session>(SESSION).await? {
         Some(kept) if kept.user != session.user => rows.forget_all().await?,
-        Some(kept) if kept.device != session.device => rows.forget_keys().await?,
+        Some(kept) if kept.device != session.device => {
+            rows.forget_keys(session.user.as_str()).await?;
+        }
         _ => {}
     }
     rows.keep(vec![thing(SESSION, &session)?]).await?;
@@ -220,6 +239,10 @@ async fn machine(
         ));
     };
     tracing::warn!(device = %session.device, "Matrix does not know the keys of this device any more: there is a new one");
+    // The session that nobody can use goes.
+    if let Err(failed) = wire.send(logout::v3::Request::new()).await {
+        tracing::debug!(%failed, "a session of no use stays");
+    }
     let session = taken_over(rows, log_in(wire, user, password, None).await?).await?;
     wire.set_token(Some(session.token.clone().into()));
     Ok((keys_of(wire, rows, &session).await?, session))

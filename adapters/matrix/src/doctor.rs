@@ -49,7 +49,13 @@ impl Matrix {
             Err(failed) => Finding::bad("device", failed.to_string()),
         });
         let joined = wire.send(joined_rooms::v3::Request::new()).await;
-        let joined = joined.map(|it| it.joined_rooms).unwrap_or_default();
+        let joined = match joined {
+            Ok(joined) => joined.joined_rooms,
+            Err(failed) => {
+                findings.push(Finding::bad("rooms", failed.to_string()));
+                return findings;
+            }
+        };
         for room in rooms {
             findings.push(self.look_at(&wire, &session.user, &joined, room).await);
         }
@@ -67,7 +73,7 @@ impl Matrix {
         let (token, kept_of) = match (self.login(), kept) {
             (Login::Token(token), _) => (token, None),
             (Login::Password { user, .. }, Some(kept))
-                if kept.user.as_str() == user && !kept.token.is_empty() =>
+                if kept.is_of(&user) && self.holds(wire, &kept).await? =>
             {
                 (kept.token.clone().into(), Some(kept))
             }
@@ -81,6 +87,15 @@ impl Matrix {
         let who = wire.send(whoami::v3::Request::new()).await?;
         let device = kept_of.map(|kept| kept.device).or(who.device_id);
         Ok(Looking { user: who.user_id, device, is_for_this_look: false })
+    }
+
+    /// Whether the token of a session holds: if not, the bot logs in with its password.
+    async fn holds(&self, wire: &Wire, kept: &Session) -> Result<bool, Failed> {
+        wire.set_token(Some(kept.token.clone().into()));
+        match wire.send(whoami::v3::Request::new()).await {
+            Err(Failed::LoggedOut(_)) => Ok(false),
+            answer => answer.map(|_| true),
+        }
     }
 
     async fn look_at(

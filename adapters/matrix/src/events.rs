@@ -96,8 +96,9 @@ pub fn heard(event: &Value, around: &Around<'_>, me: &Myself) -> Result<Heard, I
             let sign = sign.trim_end_matches('\u{fe0f}').to_owned();
             Ok(Heard::Reacted { message: message.to_owned(), sign })
         }
-        Some("m.room.message") if text_at(relation, "rel_type") == Some("m.replace") => {
-            let message = text_at(relation, "event_id").ok_or(Ignored::OtherKind)?.to_owned();
+        // The homeserver could take the relation away, which is in clear, but not the new content.
+        Some("m.room.message") if content["m.new_content"].is_object() => {
+            let message = text_at(relation, "event_id").unwrap_or(id).to_owned();
             let (now, _) = said(event, &content["m.new_content"], id, around, me)?;
             Ok(Heard::Edited { now: Inbound { edited: true, ..now }, message })
         }

@@ -1,17 +1,16 @@
 //! From what the homeserver says to what is recorded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use chat::{ChatError, Condition, Inbound, Inbox, Origin, pause};
-use matrix_sdk_crypto::{
-    RoomEventDecryptionResult, types::events::room::encrypted::EncryptedEvent,
-};
 use ruma::{
     RoomId, UserId,
     api::client::membership::{join_room_by_id, leave_room},
-    serde::Raw,
 };
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,7 @@ use crate::{
     message::SIGNS,
     refusals::Failed,
     speak::digest,
-    sync::{self, DECRYPTION, ENCRYPTED, Invite},
+    sync::{self, ENCRYPTED, Invite},
 };
 
 /// How long the homeserver holds the question what is new.
@@ -78,7 +77,7 @@ impl Matrix {
             }
             for heard in &batch.heard {
                 tokio::select! {
-                    () = self.take(account, inbox, heard) => {}
+                    taken = self.take(account, inbox, heard) => taken?,
                     () = shutdown.cancelled() => return Ok(()),
                 }
             }
@@ -112,25 +111,32 @@ impl Matrix {
         true
     }
 
-    /// Hands over what an event says, if it says anything to the bot, and returns once that is recorded.
-    async fn take(&self, account: &Arc<Account>, inbox: &Inbox, event: &sync::Heard) {
+    /// Hands over what an event says, if it says anything to the bot, and returns once that is recorded. An error is
+    /// that the session does not hold: what was not taken is heard again with another one.
+    async fn take(
+        &self,
+        account: &Arc<Account>,
+        inbox: &Inbox,
+        event: &sync::Heard,
+    ) -> Result<(), Failed> {
         let mut failures = 0;
         let inbound = loop {
             match self.understand(account, event).await {
                 Ok(Ok(inbound)) => break inbound,
                 Ok(Err(ignored)) => {
                     tracing::debug!(?ignored, room = %event.room, "left alone");
-                    return;
+                    return Ok(());
+                }
+                Err(failed @ Failed::LoggedOut(_)) => return Err(failed),
+                Err(failed @ Failed::No { .. }) => {
+                    tracing::warn!(%failed, room = %event.room, "an event is left alone");
+                    return Ok(());
                 }
                 // What is not understood for lack of an answer would be lost.
-                Err(failed @ (Failed::Unreachable(_) | Failed::TooFast(_))) => {
+                Err(failed) => {
                     self.is(Condition::Lost(failed.to_string()));
                     sleep(pause(failures)).await;
                     failures += 1;
-                }
-                Err(failed) => {
-                    tracing::warn!(%failed, room = %event.room, "an event is left alone");
-                    return;
                 }
             }
         };
@@ -141,6 +147,7 @@ impl Matrix {
             sleep(pause(failures)).await;
             failures += 1;
         }
+        Ok(())
     }
 
     /// Shows at once that it was heard, whatever recording it takes.
@@ -201,6 +208,10 @@ impl Matrix {
                     Err(Failed::No { .. }) => return Ok(Err(Ignored::NoWords)),
                     edited => edited?,
                 };
+                // Nobody edits what somebody else said.
+                if edited["sender"] != sender.as_str() {
+                    return Ok(Err(Ignored::OtherKind));
+                }
                 let thread = thread_of(&edited).map(str::to_owned);
                 if thread.is_none() && now.origin == Origin::Overheard {
                     return Ok(Err(Ignored::NotForTheBot));
@@ -238,7 +249,7 @@ impl Matrix {
         }
         let edit = &event["unsigned"]["m.relations"]["m.replace"];
         let latest = if edit["sender"] == account.me.user.as_str() { edit } else { &event };
-        let latest = opened(account, room, latest).await?;
+        let latest = account.opened(room, latest).await?;
         let content = &latest["content"];
         let new = &content["m.new_content"];
         let content = if new.is_object() { new } else { content };
@@ -249,20 +260,29 @@ impl Matrix {
 
     /// Says that a message cannot be read, unless its key comes soon. Never what it may have said.
     fn cannot_read(&self, account: &Arc<Account>, room: &RoomId, event: &Value) {
-        {
-            let mut state = self.state();
-            state.told.retain(|_, at| at.elapsed() < TOLD_LASTS);
-            if state.told.contains_key(room) {
-                return;
-            }
-            state.told.insert(room.to_owned(), Instant::now());
+        // Of what was taken away nothing is left to be read.
+        if !event["content"]["ciphertext"].is_string() {
+            return;
         }
-        let (account, room, event) = (account.clone(), room.to_owned(), event.clone());
+        let (told, room, event) = (self.told.clone(), room.to_owned(), event.clone());
+        // Nobody who logs in anew waits for this.
+        let account = Arc::downgrade(account);
         tokio::spawn(async move {
-            let could_come = account.waits_for(&event).await;
+            let Some(now) = account.upgrade() else { return };
+            let could_come = now.waits_for(&event).await;
+            drop(now);
             sleep(KEY_COMES_WITHIN).await;
+            let Some(account) = account.upgrade() else { return };
             if could_come && !account.waits_for(&event).await {
                 return;
+            }
+            {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.retain(|_, at| at.elapsed() < TOLD_LASTS);
+                if told.contains_key(&room) {
+                    return;
+                }
+                told.insert(room.clone(), Instant::now());
             }
             let id = event["event_id"].as_str().unwrap_or_default();
             let content = json!({ "msgtype": "m.notice", "body": UNREADABLE, "m.mentions": {},
@@ -287,19 +307,4 @@ impl Matrix {
         let has_password = self.login().password().is_some();
         if has_password { Ok(()) } else { Err(failed.into()) }
     }
-}
-
-/// An event of the bot itself as it is in clear.
-async fn opened(account: &Account, room: &RoomId, event: &Value) -> Result<Value, Failed> {
-    if event["type"] != ENCRYPTED {
-        return Ok(event.clone());
-    }
-    let sealed: Raw<EncryptedEvent> = Raw::from_json(to_raw_value(event)?);
-    let opened = account.olm.try_decrypt_room_event(&sealed, room, &DECRYPTION).await;
-    Ok(match opened.map_err(Failed::keys)? {
-        RoomEventDecryptionResult::Decrypted(opened) => {
-            serde_json::from_str(opened.event.json().get())?
-        }
-        RoomEventDecryptionResult::UnableToDecrypt(_) => Value::Null,
-    })
 }

@@ -7,7 +7,10 @@ use matrix_sdk_crypto::{
     store::types::CrossSigningKeyExport,
 };
 use ruma::{
-    api::client::{keys::upload_signing_keys, uiaa},
+    api::client::{
+        keys::{upload_signatures::v3::Request as SignatureUploadRequest, upload_signing_keys},
+        uiaa,
+    },
     events::{
         EventContentFromType as _, secret::request::SecretName,
         secret_storage::key::SecretStorageKeyEventContent,
@@ -37,47 +40,62 @@ impl Account {
         recovery: Option<&SecretString>,
     ) -> Result<(), Failed> {
         let (user, device) = (&self.session.user, &self.session.device);
-        self.query(user).await?;
-        let is_signed = || async {
-            let device = self.olm.get_device(user, device, None).await?;
-            Ok::<_, Failed>(device.is_some_and(|device| device.is_cross_signed_by_owner()))
-        };
+        // What is only here may not have come through when it was made.
+        let is_published = self.query(user).await?;
         let status = self.olm.cross_signing_status().await;
-        if is_signed().await? && status.is_complete() {
-            // The recovery key may be newer than the identity.
-            return match recovery {
-                Some(key) if self.account_data(DEFAULT_KEY).await?.is_none() => {
-                    self.keep_secrets(key).await
-                }
-                _ => Ok(()),
-            };
+        let known = self.olm.get_device(user, device, None).await?;
+        let is_signed = known.is_some_and(|device| device.is_cross_signed_by_owner());
+        match (is_published, status.is_complete(), recovery) {
+            (false, ..) => self.make_identity(login).await?,
+            (true, true, _) if is_signed => {}
+            (true, true, _) => self.sign_own_device().await?,
+            (true, false, Some(recovery)) => return self.recover(recovery).await,
+            (true, false, None) if is_signed => return Ok(()),
+            (true, false, None) => {
+                return Err(Failed::SetUp(
+                    "the account has an identity, and this device is not signed by it: set `matrix.recovery_key` to \
+                     the account's recovery key, or reset the identity in another client"
+                        .to_owned(),
+                ));
+            }
         }
-        match (self.olm.get_identity(user, None).await?, recovery) {
-            (Some(_), _) if status.is_complete() => self.sign_own_device().await,
-            (None, recovery) => self.make_identity(login, recovery).await,
-            (Some(_), Some(recovery)) => self.recover(recovery).await,
-            (Some(_), None) if is_signed().await? => Ok(()),
-            (Some(_), None) => Err(Failed::SetUp(
-                "the account has an identity, and this device is not signed by it: set `matrix.recovery_key` to the \
-                 account's recovery key, or reset the identity in another client"
-                    .to_owned(),
-            )),
+        match recovery {
+            // The recovery key may be newer than the identity.
+            Some(recovery) if !self.are_secrets_kept().await? => self.keep_secrets(recovery).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the homeserver has all secrets of the identity.
+    async fn are_secrets_kept(&self) -> Result<bool, Failed> {
+        let Some(id) = self.account_data(DEFAULT_KEY).await? else { return Ok(false) };
+        let id = id["key"].as_str().unwrap_or_default();
+        for name in &SECRETS {
+            let sealed = self.account_data(name.as_str()).await?.unwrap_or_default();
+            if !sealed["encrypted"][id].is_object() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn upload_signatures(&self, request: SignatureUploadRequest) -> Result<(), Failed> {
+        let answer = self.wire.send(request).await?;
+        // It says yes, and names what it did not take.
+        match answer.failures.values().flat_map(|failures| failures.keys()).next() {
+            Some(key) => Err(Failed::Keys(format!("the signature of {key} was not taken"))),
+            None => Ok(()),
         }
     }
 
     async fn sign_own_device(&self) -> Result<(), Failed> {
         let device = self.olm.get_device(&self.session.user, &self.session.device, None).await?;
         let device = device.ok_or_else(|| Failed::Keys("this device is not known".to_owned()))?;
-        self.wire.send(device.verify().await.map_err(Failed::keys)?).await?;
-        Ok(())
+        self.upload_signatures(device.verify().await.map_err(Failed::keys)?).await
     }
 
-    /// Makes the account's identity, and keeps its secrets on the homeserver, sealed with the recovery key.
-    async fn make_identity(
-        &self,
-        login: &Login,
-        recovery: Option<&SecretString>,
-    ) -> Result<(), Failed> {
+    /// Makes the account's identity, or publishes the one that is here already.
+    async fn make_identity(&self, login: &Login) -> Result<(), Failed> {
         let CrossSigningBootstrapRequests {
             upload_keys_req,
             upload_signing_keys_req: keys,
@@ -103,14 +121,12 @@ impl Account {
                 sent?;
             }
         }
-        self.wire.send(upload_signatures_req).await?;
-        if let Some(recovery) = recovery {
-            self.keep_secrets(recovery).await?;
-        }
-        // From the homeserver, so that it is known that it has them.
-        self.query(&self.session.user).await
+        self.upload_signatures(upload_signatures_req).await?;
+        // From the homeserver, so that it is known that it has it.
+        self.query(&self.session.user).await.map(drop)
     }
 
+    /// Keeps the secrets of the identity on the homeserver, sealed with the recovery key.
     async fn keep_secrets(&self, recovery: &SecretString) -> Result<(), Failed> {
         let missing = || Failed::Keys("a part of the identity is missing".to_owned());
         let key = SecretStorageKey::new_from_passphrase(recovery.expose_secret());
@@ -163,6 +179,6 @@ impl Account {
             .await
             .map_err(|error| wrong(&error.to_string()))?;
         self.sign_own_device().await?;
-        self.query(&self.session.user).await
+        self.query(&self.session.user).await.map(drop)
     }
 }

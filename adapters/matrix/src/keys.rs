@@ -26,6 +26,7 @@ use ruma::{
     events::secret::request::SecretName,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use crate::rows::{Change, Rows};
@@ -36,6 +37,8 @@ type Result<T, E = CryptoStoreError> = std::result::Result<T, E>;
 pub(crate) struct Keys {
     memory: MemoryStore,
     rows: Arc<Rows>,
+    /// Which copy this is: only the newest may write.
+    copy: u64,
 }
 
 impl fmt::Debug for Keys {
@@ -59,15 +62,21 @@ fn get<T: DeserializeOwned>(value: &[u8]) -> Result<T> {
 impl Keys {
     /// The keys that are in the rows.
     pub(crate) async fn load(rows: Arc<Rows>) -> Result<Self> {
+        let copy = {
+            let mut copies = rows.writing.lock().await;
+            *copies += 1;
+            *copies
+        };
         let found = rows.all().await.map_err(failed)?;
         let memory = MemoryStore::new();
-        let of = |wanted: &'static str| found.iter().filter(move |(kind, ..)| kind == wanted);
-        let Some((_, _, account)) = of("account").next() else {
-            return Ok(Self { memory, rows });
-        };
-        let account = Account::from_pickle(get(account)?).map_err(failed)?;
-        let (statics, keys) = (account.static_data().clone(), account.device_keys());
-        memory.save_pending_changes(PendingChanges { account: Some(account) }).await?;
+        let account = found.iter().find(|(kind, ..)| kind == "account");
+        let account =
+            account.map(|(_, _, account)| Account::from_pickle(get(account)?).map_err(failed));
+        let account = account.transpose()?;
+        let own = account.as_ref().map(|it| (it.static_data().clone(), it.device_keys()));
+        if let Some(account) = account {
+            memory.save_pending_changes(PendingChanges { account: Some(account) }).await?;
+        }
         let mut changes = Changes::default();
         let mut tracked: Vec<(OwnedUserId, bool)> = Vec::new();
         for (kind, key, value) in &found {
@@ -78,6 +87,7 @@ impl Keys {
                 }
                 "token" => changes.next_batch_token = Some(get(value)?),
                 "session" => {
+                    let Some((_, keys)) = &own else { continue };
                     let session = Session::from_pickle(keys.clone(), get(value)?);
                     changes.sessions.push(session.map_err(failed)?);
                 }
@@ -86,6 +96,7 @@ impl Keys {
                     changes.inbound_group_sessions.push(session.map_err(failed)?);
                 }
                 "outbound" => {
+                    let Some((statics, _)) = &own else { continue };
                     let (device, own) = (statics.device_id.clone(), statics.identity_keys.clone());
                     let session = OutboundGroupSession::from_pickle(device, own, get(value)?);
                     changes.outbound_group_sessions.push(session.map_err(failed)?);
@@ -113,7 +124,16 @@ impl Keys {
         memory.save_changes(changes).await?;
         let tracked: Vec<_> = tracked.iter().map(|(user, dirty)| (&**user, *dirty)).collect();
         memory.save_tracked_users(&tracked).await?;
-        Ok(Self { memory, rows })
+        Ok(Self { memory, rows, copy })
+    }
+
+    /// To write, when this is the newest copy: what an older one knows would undo what came since.
+    async fn to_write(&self) -> Result<MutexGuard<'_, u64>> {
+        let copies = self.rows.writing.lock().await;
+        if *copies == self.copy {
+            return Ok(copies);
+        }
+        Err(failed(std::io::Error::other("the bot has logged in anew since")))
     }
 }
 
@@ -128,7 +148,7 @@ impl CryptoStore for Keys {
     type Error = CryptoStoreError;
 
     async fn save_changes(&self, changes: Changes) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         if let Some(identity) = &changes.private_identity {
             rows.push(put("identity", "", &identity.pickle().await)?);
@@ -175,7 +195,7 @@ impl CryptoStore for Keys {
     }
 
     async fn save_pending_changes(&self, changes: PendingChanges) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         // Without an account there is nothing to change, and the memory would forget the one it has.
         let Some(account) = &changes.account else { return Ok(()) };
         self.rows.write(vec![put("account", "", &account.pickle())?]).await.map_err(failed)?;
@@ -187,7 +207,7 @@ impl CryptoStore for Keys {
         sessions: Vec<InboundGroupSession>,
         backed_up_to_version: Option<&str>,
     ) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         for session in &sessions {
             rows.push(inbound(session).await?);
@@ -197,14 +217,14 @@ impl CryptoStore for Keys {
     }
 
     async fn save_tracked_users(&self, users: &[(&UserId, bool)]) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         let rows = users.iter().map(|(user, dirty)| put("tracked", user.as_str(), dirty));
         self.rows.write(rows.collect::<Result<_>>()?).await.map_err(failed)?;
         Ok(self.memory.save_tracked_users(users).await?)
     }
 
     async fn delete_outgoing_secret_requests(&self, request_id: &TransactionId) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         let row = ("request", request_id.to_string(), None);
         self.rows.write(vec![row]).await.map_err(failed)?;
         Ok(self.memory.delete_outgoing_secret_requests(request_id).await?)
@@ -215,13 +235,13 @@ impl CryptoStore for Keys {
     }
 
     async fn set_custom_value(&self, key: &str, value: Vec<u8>) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         self.rows.write(vec![put("custom", key, &value)?]).await.map_err(failed)?;
         Ok(self.memory.set_custom_value(key, value).await?)
     }
 
     async fn remove_custom_value(&self, key: &str) -> Result<()> {
-        let _writing = self.rows.writing.lock().await;
+        let _writing = self.to_write().await?;
         self.rows.write(vec![("custom", key.to_owned(), None)]).await.map_err(failed)?;
         Ok(self.memory.remove_custom_value(key).await?)
     }

@@ -65,7 +65,8 @@ pub(crate) fn words(content: &Value, me: &Myself) -> Mentions {
         body.contains(&me.user) || page.contains(&format!("matrix.to/#/{}", me.user))
     };
     let mut text = body.to_owned();
-    if is_mentioned {
+    // A client may mention whom a command answers, without a word of it.
+    if is_mentioned && body.split_whitespace().next() != Some(COMMAND) {
         text = without_mention(&text, page, me);
     }
     for (user, name) in pills(page).filter(|(user, _)| *user != me.user) {
@@ -91,28 +92,23 @@ fn without_fallback(body: &str) -> &str {
 /// What is left without the mention of the bot, which stands in the text as clients show it: as a Markdown link, as
 /// the id, or as the name.
 fn without_mention(text: &str, page: &str, me: &Myself) -> String {
-    let mut shown = Vec::new();
-    // What the pill says, as this client shows it.
-    if let Some((_, pill)) = page.split_once(&format!("matrix.to/#/{}\"", me.user))
-        && let Some((name, _)) = pill.split_once('>').and_then(|(_, rest)| rest.split_once("</a>"))
-    {
-        shown.push(unescaped(name));
-    }
-    shown.extend(me.name.clone());
+    let pill = pills(page).find(|(user, _)| *user == me.user).map(|(_, name)| name);
     let localpart = me.user.trim_start_matches('@').split(':').next().unwrap_or_default();
-    shown.push(localpart.to_owned());
-    let links = shown.iter().map(|name| format!("[{name}](https://matrix.to/#/{})", me.user));
-    let forms: Vec<_> = links.chain([me.user.clone()]).collect();
-    for form in forms {
-        if let Some(rest) = without(text, &form) {
-            return rest;
-        }
+    let names = || pill.iter().map(String::as_str).chain(me.name.as_deref()).chain([localpart]);
+    let links = names().map(|name| format!("[{name}](https://matrix.to/#/{})", me.user));
+    let anywhere: Vec<_> = links.chain([me.user.clone()]).chain(pill.clone()).collect();
+    if let Some(rest) = anywhere.iter().find_map(|form| without(text, form)) {
+        return rest;
     }
-    for name in shown {
-        for form in [format!("@{name}"), name] {
-            if let Some(rest) = without(text, &form) {
-                return rest;
-            }
+    // Without a pill a name may be anything, such as that of a host, but for the first word.
+    for name in names() {
+        let begins = text.strip_prefix('@').unwrap_or(text).starts_with(name);
+        if let Some(rest) = without(text, name).filter(|_| begins) {
+            return rest
+                .strip_prefix('@')
+                .unwrap_or(&rest)
+                .trim_start_matches([':', ','])
+                .to_owned();
         }
     }
     text.to_owned()
@@ -189,7 +185,9 @@ mod tests {
         assert_eq!(mentioned("Ops Bot: cpu?", pill), "cpu?");
         assert_eq!(mentioned("@ops:example.org cpu?", ""), "cpu?");
         assert_eq!(mentioned("[Ops Bot](https://matrix.to/#/@ops:example.org) cpu?", ""), "cpu?");
-        assert_eq!(mentioned("cpu of ops-1, ops", ""), "cpu of ops-1,");
+        // An answer mentions whom it answers, and says nothing of it.
+        assert_eq!(mentioned("silence ops 1h", ""), "silence ops 1h");
+        assert_eq!(mentioned("!ops ack 7", ""), "ack 7");
         assert_eq!(mentioned("@Ops Bot, cpu\nof web-1", ""), "cpu\nof web-1");
     }
 

@@ -15,7 +15,10 @@ use chat::{
 use matrix_sdk_crypto::CollectStrategy;
 use ruma::{OwnedRoomId, UserId};
 use secrecy::SecretString;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -23,10 +26,13 @@ use crate::{
     account::{Account, Login},
     message::MAX_TEXT,
     refusals::Failed,
+    rows::Rows,
     speak::room_of,
     wire::Wire,
 };
 
+/// How long what is to be said waits for the login; then it is tried again.
+const LOGIN_WITHIN: Duration = Duration::from_secs(10);
 /// Two sessions that end within this time are one fault.
 const LASTS: Duration = Duration::from_mins(10);
 
@@ -64,16 +70,18 @@ pub struct Matrix {
     server: Option<String>,
     reload: Reload,
     state: Mutex<State>,
-    /// The account once it is logged in. Only one may be opened at a time.
-    account: tokio::sync::Mutex<Option<Arc<Account>>>,
+    /// Where and when it was said that a message cannot be read.
+    pub(crate) told: Arc<Mutex<HashMap<OwnedRoomId, Instant>>>,
+    /// The account while it is logged in.
+    account: watch::Sender<Option<Arc<Account>>>,
+    /// The file, opened once: it is for one process.
+    rows: OnceCell<Arc<Rows>>,
 }
 
 /// What changes while the adapter runs.
 pub(crate) struct State {
     /// Where people are shown that the bot is about to answer.
     pub(crate) typing: HashSet<OwnedRoomId>,
-    /// Where it was said that a message cannot be read.
-    pub(crate) told: HashMap<OwnedRoomId, Instant>,
     login: Login,
     condition: Condition,
 }
@@ -89,7 +97,6 @@ impl Matrix {
         };
         let state = State {
             typing: HashSet::new(),
-            told: HashMap::new(),
             login: settings.login,
             condition: Condition::Connecting,
         };
@@ -103,7 +110,9 @@ impl Matrix {
             server,
             reload: settings.reload,
             state: Mutex::new(state),
-            account: tokio::sync::Mutex::default(),
+            told: Arc::default(),
+            account: watch::Sender::new(None),
+            rows: OnceCell::new(),
         }
     }
 
@@ -136,45 +145,46 @@ impl Matrix {
         Wire::new(&self.homeserver).map_err(|error| Failed::SetUp(error.to_string()))
     }
 
-    /// The account, logged in when it is not yet.
-    pub(crate) async fn account(&self) -> Result<Arc<Account>, Failed> {
-        let mut account = self.account.lock().await;
-        if let Some(account) = &*account {
-            return Ok(account.clone());
-        }
+    /// The account, once it is logged in.
+    async fn account(&self) -> Result<Arc<Account>, Failed> {
+        let mut account = self.account.subscribe();
+        let logged_in = timeout(LOGIN_WITHIN, account.wait_for(Option::is_some)).await;
+        let account = logged_in.ok().and_then(Result::ok).and_then(|account| account.clone());
+        account.ok_or_else(|| Failed::Unreachable("the bot is not logged in".to_owned()))
+    }
+
+    async fn log_in(&self) -> Result<Arc<Account>, Failed> {
         let readers = if self.only_signed_devices {
             CollectStrategy::IdentityBasedStrategy
         } else {
             CollectStrategy::AllDevices
         };
+        let open = || async { Rows::open(&self.file).await.map(Arc::new) };
+        let rows = self.rows.get_or_try_init(open).await?.clone();
         let login = self.login();
-        let opened =
-            Account::open(self.wire()?, &self.file, &login, (readers, self.trusts_server)).await?;
-        if let Err(failed) = opened.sign_device(&login, self.recovery_key.as_ref()).await {
-            match failed {
-                Failed::Unreachable(_) | Failed::TooFast(_) => return Err(failed),
-                // It works without, and people's clients warn of it.
-                failed => tracing::warn!(%failed, "the bot's device is not signed by its account"),
-            }
+        let how = (readers, self.trusts_server);
+        let account = Account::open(self.wire()?, rows, &login, how).await?;
+        match account.sign_device(&login, self.recovery_key.as_ref()).await {
+            Err(failed) if failed.passes() => return Err(failed),
+            // It works without, and people's clients warn of it.
+            Err(failed) => tracing::warn!(%failed, "the bot's device is not signed by its account"),
+            Ok(()) => {}
         }
-        let opened = Arc::new(opened);
-        *account = Some(opened.clone());
-        Ok(opened)
+        Ok(Arc::new(account))
     }
 
     /// Logs in, trying again until the homeserver is to be reached.
     async fn introduce(&self) -> Result<Arc<Account>, Failed> {
         let mut failures = 0;
         loop {
-            match self.account().await {
-                Err(
-                    failed @ (Failed::Unreachable(_) | Failed::TooFast(_) | Failed::Garbled(_)),
-                ) => {
-                    self.is(Condition::Lost(failed.to_string()));
-                }
+            let failed = match self.log_in().await {
+                Err(failed) if failed.passes() => failed,
+                Err(failed @ Failed::Garbled(_)) => failed,
                 known => return known,
-            }
-            sleep(pause(failures)).await;
+            };
+            self.is(Condition::Lost(failed.to_string()));
+            let asked = if let Failed::TooFast(wait) = failed { wait } else { Duration::ZERO };
+            sleep(pause(failures).max(asked)).await;
             failures += 1;
         }
     }
@@ -302,13 +312,12 @@ impl Matrix {
                 known = self.introduce() => known?,
                 () = shutdown.cancelled() => return Ok(()),
             };
-            tracing::info!(user = account.me.user, device = %account.session.device, "Matrix knows the bot");
+            let (user, device) = (&account.me.user, &account.session.device);
+            tracing::info!(user, %device, "Matrix knows the bot");
+            self.account.send_replace(Some(account.clone()));
             let Err(failed) = self.listen(&account, inbox, shutdown).await else { return Ok(()) };
-            *self.account.lock().await = None;
-            let again = self.logged_out(&account, failed).await;
-            // The keys are for one at a time.
-            drop(account);
-            again?;
+            self.account.send_replace(None);
+            self.logged_out(&account, failed).await?;
             if last.is_some_and(|last| last.elapsed() < LASTS) {
                 return Err(Failed::LoggedOut("new ones are taken away at once".to_owned()).into());
             }

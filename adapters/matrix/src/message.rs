@@ -12,7 +12,7 @@ use crate::markup::{COMMAND, code, escaped, plain};
 /// bytes (<https://spec.matrix.org/latest/client-server-api/#size-limits>), a third more when it is encrypted.
 pub const MAX_TEXT: usize = 3_000;
 /// The most bytes of a text with its page.
-const MAX_BYTES: usize = 20_000;
+const MAX_BYTES: usize = 16_000;
 /// Which commands a message offers for which signs; nobody is shown this.
 pub(crate) const SIGNS: &str = "io.github.smartcloudops.signs";
 /// What no second message has; nobody is shown this.
@@ -22,7 +22,12 @@ const NO: &str = "❌";
 
 /// What the message that shows a card says. `reacts` is whether people may answer with a sign.
 pub fn message(card: &Card, reacts: bool) -> Value {
-    let body = plain_text(card, reacts);
+    let mut body = plain_text(card, reacts);
+    if body.len() > MAX_BYTES {
+        let end = (0..=MAX_BYTES).rev().find(|at| body.is_char_boundary(*at)).unwrap_or(0);
+        body.truncate(end);
+        body.push('…');
+    }
     let mut message = json!({
         "msgtype": "m.text",
         "body": body,
@@ -242,7 +247,9 @@ mod tests {
     fn the_longest_card_fits_into_an_event_also_when_it_replaces_another() {
         let card = Card::titled("t").line("\"".repeat(MAX_TEXT));
         let card = card.fit(&chat::Capabilities::all(MAX_TEXT));
-        for card in [card, Card::titled("€".repeat(MAX_TEXT))] {
+        for card in
+            [card, Card::titled("€".repeat(MAX_TEXT)), Card::titled("\u{202e}".repeat(9_000))]
+        {
             let edit = replacing("$1", message(&card, true)).to_string();
             assert!(edit.len() * 4 / 3 < 60_000, "{}", edit.len());
         }

@@ -69,8 +69,18 @@ impl From<CryptoStoreError> for Failed {
 
 impl From<OlmError> for Failed {
     fn from(error: OlmError) -> Self {
-        use SessionRecipientCollectionError::VerifiedUserChangedIdentity as Changed;
+        use SessionRecipientCollectionError::{
+            CrossSigningNotSetup, SendingFromUnverifiedDevice,
+            VerifiedUserChangedIdentity as Changed,
+        };
         match error {
+            OlmError::SessionRecipientCollectionError(CrossSigningNotSetup | SendingFromUnverifiedDevice) => {
+                Self::SetUp(
+                    "with `matrix.only_signed_devices` the bot's own device has to be signed: `smartcloudops doctor` \
+                     says how"
+                        .to_owned(),
+                )
+            }
             OlmError::SessionRecipientCollectionError(Changed(users)) => Self::SetUp(format!(
                 "{} have new identities: an Admin says `verify` and their id where the bot hears it, or take \
                  `matrix.only_signed_devices` out",
@@ -122,6 +132,14 @@ impl From<UiaaResponse> for Failed {
     }
 }
 
+/// Whether a refusal ends when somebody has done something about the account.
+fn is_for_now(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UserLocked | ErrorKind::UserSuspended | ErrorKind::ResourceLimitExceeded(_)
+    ) || kind.errcode().as_str() == "M_CONSENT_NOT_GIVEN"
+}
+
 impl From<Failed> for ChatError {
     fn from(failed: Failed) -> Self {
         let platform = Platform::Matrix;
@@ -141,6 +159,9 @@ impl From<Failed> for ChatError {
             // Somebody has to do something, and then it helps to try again.
             Failed::Prove(_) | Failed::SetUp(_) => {
                 Self::Barred { platform, reason: failed.to_string() }
+            }
+            Failed::No { ref kind, ref what } if is_for_now(kind) => {
+                Self::Barred { platform, reason: format!("{what}: ask who runs the homeserver") }
             }
             Failed::No { .. } => Self::Refused { platform, reason: failed.to_string() },
         }

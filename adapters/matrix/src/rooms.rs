@@ -10,7 +10,7 @@ use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, UserId,
     api::client::{
         config::{get_global_account_data, set_global_account_data},
-        membership::get_member_events,
+        membership::{get_member_events, invite_user},
         room::create_room,
         state::get_state_event_for_key,
         sync::sync_events::v3::State,
@@ -20,7 +20,7 @@ use ruma::{
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use crate::{account::Account, refusals::Failed};
+use crate::{account::Account, refusals::Failed, rows::thing};
 
 /// The kind of account data that says which rooms are for two
 /// (<https://spec.matrix.org/latest/client-server-api/#mdirect>).
@@ -144,14 +144,38 @@ impl Account {
         }
     }
 
-    /// The room in which this person and the bot are alone, made if there is none.
+    /// The room in which this person and the bot are alone and nobody on the way reads along, made if there is none.
+    /// Who left it is invited again.
     pub(crate) async fn alone_with(&self, user: &UserId) -> Result<OwnedRoomId, Failed> {
-        let direct = self.account_data(DIRECT).await?.unwrap_or_else(|| json!({}));
-        for room in direct[user.as_str()].as_array().into_iter().flatten().rev() {
-            let Some(Ok(room)) = room.as_str().map(RoomId::parse) else { continue };
-            let known = self.room(&room).await;
-            if known.is_ok_and(|it| it.members.len() == 2 && it.members.contains_key(user)) {
-                return Ok(room);
+        let _one = self.making_rooms.lock().await;
+        let name = format!("alone {user}");
+        let made: Option<OwnedRoomId> = self.rows.kept(&name).await?;
+        let direct = self.account_data(DIRECT).await?.unwrap_or_default();
+        let theirs = direct[user.as_str()].as_array().into_iter().flatten().rev();
+        let theirs = theirs.filter_map(|room| RoomId::parse(room.as_str()?).ok());
+        for id in made.into_iter().chain(theirs) {
+            let room = match self.room(&id).await {
+                Err(failed) if failed.passes() => return Err(failed),
+                Err(_) => continue,
+                Ok(room) => room,
+            };
+            if !room.is_encrypted || !room.is_direct() {
+                continue;
+            }
+            if room.members.contains_key(user) {
+                return Ok(id);
+            }
+            if room.members.len() == 1 {
+                let invited = invite_user::v3::InvitationRecipient::UserId(
+                    invite_user::v3::InviteUserId::new(user.to_owned()),
+                );
+                match self.wire.send(invite_user::v3::Request::new(id.clone(), invited)).await {
+                    Err(failed) if failed.passes() => return Err(failed),
+                    Err(_) => continue,
+                    Ok(_) => {}
+                }
+                self.rooms.forget(&id);
+                return Ok(id);
             }
         }
         let mut request = create_room::v3::Request::new();
@@ -161,7 +185,11 @@ impl Account {
             "content": {"algorithm": "m.megolm.v1.aes-sha2"}});
         request.initial_state = vec![Raw::from_json(to_raw_value(&encryption)?)];
         let room = self.wire.send(request).await?.room_id;
-        self.is_direct_with(user, &room).await?;
+        self.rows.keep(vec![thing(name, &room)?]).await?;
+        // For people's clients. The bot knows it now.
+        if let Err(failed) = self.is_direct_with(user, &room).await {
+            tracing::warn!(%failed, %room, "that a room is for two is not remembered");
+        }
         Ok(room)
     }
 

@@ -25,8 +25,8 @@ pub(crate) type Change = (&'static str, String, Option<Vec<u8>>);
 #[derive(Debug)]
 pub(crate) struct Rows {
     pool: SqlitePool,
-    /// One change at a time, so that whoever keeps a copy sees the same order.
-    pub(crate) writing: Mutex<()>,
+    /// One change at a time, so that whoever keeps a copy sees the same order; how many copies were made.
+    pub(crate) writing: Mutex<u64>,
     /// Held as long as the process lives.
     _lock: File,
 }
@@ -98,14 +98,18 @@ impl Rows {
 
     /// Whether there are keys of a device.
     pub(crate) async fn have_keys(&self) -> Result<bool, Failed> {
-        let found = sqlx::query("SELECT 1 FROM rows WHERE kind <> ? LIMIT 1").bind(KEPT);
+        let found = sqlx::query("SELECT 1 FROM rows WHERE kind = 'account'");
         Ok(found.fetch_optional(&self.pool).await?.is_some())
     }
 
-    /// Forgets the keys of a device, but not what was heard.
-    pub(crate) async fn forget_keys(&self) -> Result<(), Failed> {
+    /// Forgets the keys of a device of this account. What was heard is known still, and so are other people's
+    /// identities and which rooms are encrypted: the homeserver must not be able to have that forgotten.
+    pub(crate) async fn forget_keys(&self, user: &str) -> Result<(), Failed> {
         let _writing = self.writing.lock().await;
-        sqlx::query("DELETE FROM rows WHERE kind <> ?").bind(KEPT).execute(&self.pool).await?;
+        let query = sqlx::query(
+            "DELETE FROM rows WHERE kind NOT IN (?, 'room', 'person') OR kind = 'person' AND key = ?",
+        );
+        query.bind(KEPT).bind(user).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -178,14 +182,18 @@ mod tests {
         assert_eq!(Rows::peek::<String>(&file, "since").await.unwrap(), None);
         let rows = Rows::open(&file).await.unwrap();
         rows.keep(vec![thing("since", &"s1").unwrap()]).await.unwrap();
-        rows.write(vec![("device", "x".into(), Some(vec![1]))]).await.unwrap();
+        rows.write(vec![("account", String::new(), Some(vec![1]))]).await.unwrap();
+        rows.write(vec![("person", "@ana".into(), Some(vec![1]))]).await.unwrap();
+        rows.write(vec![("person", "@ops".into(), Some(vec![1]))]).await.unwrap();
         assert!(matches!(Rows::open(&file).await, Err(Failed::SetUp(_))));
         assert_eq!(Rows::peek::<String>(&file, "since").await.unwrap().as_deref(), Some("s1"));
         drop(rows);
         let rows = Rows::open(&file).await.unwrap();
-        assert_eq!(rows.all().await.unwrap().len(), 2);
-        rows.forget_keys().await.unwrap();
+        assert_eq!(rows.all().await.unwrap().len(), 4);
+        assert!(rows.have_keys().await.unwrap());
+        rows.forget_keys("@ops").await.unwrap();
+        assert!(!rows.have_keys().await.unwrap());
         assert_eq!(rows.kept::<String>("since").await.unwrap().as_deref(), Some("s1"));
-        assert_eq!(rows.all().await.unwrap().len(), 1);
+        assert_eq!(rows.all().await.unwrap().len(), 2, "other people's identities stay known");
     }
 }

@@ -3,12 +3,15 @@
 use std::{io::Read as _, ops::Deref as _, sync::PoisonError};
 
 use chat::{Block, Card, ChatError, Conversation, DedupeKey, Image, MessageRef, Platform, UserRef};
-use matrix_sdk_crypto::{AttachmentEncryptor, EncryptionSettings};
+use matrix_sdk_crypto::{AttachmentEncryptor, CollectStrategy, EncryptionSettings, UserIdentity};
 use ruma::{
     EventId, OwnedEventId, OwnedUserId, RoomId, TransactionId, UserId,
-    api::client::{
-        media::create_content, message::send_message_event, room::get_room_event,
-        typing::create_typing_event,
+    api::{
+        client::{
+            media::create_content, message::send_message_event, room::get_room_event,
+            typing::create_typing_event,
+        },
+        error::ErrorKind,
     },
     events::{AnyMessageLikeEventContent, MessageLikeEventType, room::EncryptedFile},
     serde::Raw,
@@ -83,10 +86,42 @@ impl Account {
         content[KEY] = json!(transaction);
         let event = self.say(id, MESSAGE, &content, &transaction).await?;
         let shown = MessageRef { conversation: to.clone(), message: event.to_string() };
+        if !self.says(id, &shown, &content, key, transaction).await? {
+            // It is what said that the answer would come.
+            self.edit(&shown, card).await?;
+        }
         // Posted again it is the same message, and what is missing comes then.
         self.complete(id, &room, card, &shown).await?;
         self.share_files(id, &room, card, &shown).await?;
         Ok(shown)
+    }
+
+    /// Whether a message says what was just posted, and not what was posted with the same key before.
+    async fn says(
+        &self,
+        room: &RoomId,
+        shown: &MessageRef,
+        content: &Value,
+        key: &DedupeKey,
+        transaction: String,
+    ) -> Result<bool, Failed> {
+        let new = digest(content.to_string());
+        let before = {
+            let mut posted = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
+            if posted.len() >= MOST_CHANGED {
+                posted.clear();
+            }
+            posted.insert(transaction, new.clone())
+        };
+        Ok(match before {
+            Some(before) => before == new,
+            // Another process may have said that the answer would come.
+            None if key.answers().is_some() => {
+                let said = self.opened(room, &self.event(room, &shown.message).await?).await?;
+                said["content"]["body"] == content["body"]
+            }
+            None => true,
+        })
     }
 
     /// Puts a card in the place of an older one.
@@ -201,7 +236,8 @@ impl Account {
 
     /// One event as the homeserver has it.
     pub(crate) async fn event(&self, room: &RoomId, event: &str) -> Result<Value, Failed> {
-        let event = EventId::parse(event).map_err(|error| Failed::Garbled(error.to_string()))?;
+        let event = EventId::parse(event)
+            .map_err(|error| Failed::No { kind: ErrorKind::NotFound, what: error.to_string() })?;
         let request = get_room_event::v3::Request::new(room.to_owned(), event);
         let answer = self.wire.send(request).await?;
         Ok(serde_json::from_str(answer.event.json().get())?)
@@ -216,7 +252,11 @@ impl Account {
         transaction: &str,
     ) -> Result<OwnedEventId, Failed> {
         let content = Raw::<AnyMessageLikeEventContent>::from_json(to_raw_value(content)?);
-        let _speaking = self.speaking.lock().await;
+        let turn = {
+            let mut speaking = self.speaking.lock().unwrap_or_else(PoisonError::into_inner);
+            speaking.entry(room.to_owned()).or_default().clone()
+        };
+        let _speaking = turn.lock().await;
         // Signs are never encrypted: the protocol has no place for them otherwise.
         let (kind, content) = if kind != REACTION && self.room(room).await?.is_encrypted {
             self.give_keys(room).await?;
@@ -238,7 +278,14 @@ impl Account {
     /// Everybody in the room gets the key of what is said next.
     async fn give_keys(&self, id: &RoomId) -> Result<(), Failed> {
         let room = self.room(id).await?;
-        let users = || room.members.keys().map(OwnedUserId::deref);
+        let mut readers = Vec::new();
+        for user in room.members.keys() {
+            // The others are told all the same.
+            if !self.is_kept_out(user).await? {
+                readers.push(user.clone());
+            }
+        }
+        let users = || readers.iter().map(OwnedUserId::deref);
         self.olm.update_tracked_users(users()).await?;
         self.flush().await?;
         if let Some((id, request)) = self.olm.get_missing_sessions(users()).await? {
@@ -253,6 +300,15 @@ impl Account {
             self.to_devices(&request).await?;
         }
         Ok(())
+    }
+
+    /// Whether somebody has another identity than the one that was verified, where that matters.
+    async fn is_kept_out(&self, user: &UserId) -> Result<bool, Failed> {
+        if self.readers != CollectStrategy::IdentityBasedStrategy {
+            return Ok(false);
+        }
+        let identity = self.olm.get_identity(user, None).await?;
+        Ok(matches!(identity, Some(UserIdentity::Other(it)) if it.has_verification_violation()))
     }
 
     /// Shows the pictures of a card under its message, in the place of those that were there.
@@ -286,8 +342,11 @@ impl Account {
             match self.show_picture(room, image, (name, under), &transaction).await {
                 Ok(event) => {
                     let event = older.map_or(event.to_string(), |older| older.event);
-                    pictures.truncate(place);
-                    pictures.push(Picture { event, digest: shows });
+                    let picture = Picture { event, digest: shows };
+                    match pictures.get_mut(place) {
+                        Some(older) => *older = picture,
+                        None => pictures.push(picture),
+                    }
                 }
                 Err(failed) if failed.passes() => {
                     passing = Some(failed);

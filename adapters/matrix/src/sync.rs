@@ -3,6 +3,7 @@
 
 use std::{ops::Deref as _, time::Duration};
 
+use matrix_sdk_common::deserialized_responses::UnableToDecryptReason;
 use matrix_sdk_crypto::{
     DecryptionSettings, EncryptionSyncChanges, RoomEventDecryptionResult, TrustRequirement,
     types::events::room::encrypted::EncryptedEvent,
@@ -25,7 +26,7 @@ use crate::{
     account::Account,
     refusals::Failed,
     rows::thing,
-    trust::{Proof, Ratchets, ratchet_name},
+    trust::{Proof, Sessions, session_name},
 };
 
 /// Everything is decrypted; how far the sender is to be trusted is judged here, and said.
@@ -42,11 +43,12 @@ pub(crate) const INVITED: &str = "invited";
 /// What was heard in one go.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    since: Option<String>,
     next: String,
     /// What was said, oldest first in each room.
     pub(crate) heard: Vec<Heard>,
-    ratchets: Ratchets,
+    /// Events that waited for a key which has come.
+    late: Vec<String>,
+    sessions: Sessions,
 }
 
 /// An invitation into a room.
@@ -73,9 +75,9 @@ impl Account {
     pub(crate) async fn hear(&self, wait: Duration) -> Result<Batch, Failed> {
         let since: Option<String> = self.rows.kept(SINCE).await?;
         let (answer, late) = self.sync(since.clone(), wait).await?;
-        let mut batch =
-            Batch { since: since.clone(), next: answer.next_batch.clone(), ..Batch::default() };
+        let mut batch = Batch { next: answer.next_batch.clone(), ..Batch::default() };
         for (room, event) in late {
+            batch.late.extend(event["event_id"].as_str().map(str::to_owned));
             let raw = Raw::from_json(to_raw_value(&event)?);
             self.read_into(&mut batch, &room, &[raw]).await?;
         }
@@ -90,7 +92,14 @@ impl Account {
                 continue;
             }
             if let (true, Some(until)) = (timeline.limited, &timeline.prev_batch) {
-                let missed = self.between(room, since, until).await?;
+                let missed = match self.between(room, since, until).await {
+                    // The others are to be heard all the same.
+                    Err(failed @ Failed::No { .. }) => {
+                        tracing::error!(%failed, %room, "what was said meanwhile is not to be had");
+                        Vec::new()
+                    }
+                    missed => missed?,
+                };
                 // In a long gap the bot may have come itself.
                 let joined = missed.iter().rposition(|event| self.is_our_join(event));
                 self.read_into(&mut batch, room, &missed[joined.unwrap_or(0)..]).await?;
@@ -106,16 +115,19 @@ impl Account {
             invited.retain(|known| known.room != new.room);
             invited.push(new);
         }
+        // Before anybody acts on it: what is heard again after a crash is the same, and nothing else is.
+        let sessions = batch.sessions.iter();
+        let sessions = sessions.map(|(session, heard)| thing(session_name(session), heard));
+        self.rows.keep(sessions.collect::<Result<_, _>>()?).await?;
         Ok(batch)
     }
 
     /// Everything in the batch is recorded: go on after it.
     pub(crate) async fn settle(&self, batch: &Batch) -> Result<(), Failed> {
         let mut things = vec![thing(SINCE, &batch.next)?];
-        for (session, ratchet) in &batch.ratchets {
-            things.push(thing(ratchet_name(session), ratchet)?);
-        }
-        things.push(thing(WAITING, &*self.waiting.lock().await)?);
+        let mut waiting = self.waiting.lock().await;
+        waiting.retain(|(_, event)| !batch.late.iter().any(|late| event["event_id"] == **late));
+        things.push(thing(WAITING, &*waiting)?);
         things.push(thing(INVITED, &*self.invited.lock().await)?);
         self.rows.keep(things).await
     }
@@ -163,9 +175,9 @@ impl Account {
         for raw in events {
             let Ok(event) = raw.deserialize_as_unchecked::<Value>() else { continue };
             let mut heard = self.read(room, raw, &event).await?;
-            if let Proof::CrossSigned(_) = heard.proof
-                && !self.is_next(&mut batch.ratchets, batch.since.as_deref(), &event).await?
-            {
+            let is_sealed = event["type"] == ENCRYPTED;
+            let could_read = !matches!(heard.proof, Proof::Unreadable(_));
+            if is_sealed && could_read && !self.is_new(&mut batch.sessions, &event).await? {
                 heard.proof = Proof::Unproven("it was said before: somebody repeats it".to_owned());
             }
             batch.heard.push(heard);
@@ -202,12 +214,13 @@ impl Account {
         self.olm.receive_sync_changes(changes, &DECRYPTION).await?;
         self.flush().await?;
         let mut readable = Vec::new();
-        let mut waiting = self.waiting.lock().await;
+        let waiting = self.waiting.lock().await.clone();
         // Not by what came just now: before a crash it may have come already.
-        for (room, event) in std::mem::take(&mut *waiting) {
+        for (room, event) in waiting {
             let sealed = Raw::from_json(to_raw_value(&event)?);
-            let came = self.olm.is_room_key_available(&sealed, &room).await?;
-            if came { &mut readable } else { &mut *waiting }.push((room, event));
+            if self.olm.is_room_key_available(&sealed, &room).await? {
+                readable.push((room, event));
+            }
         }
         Ok((answer, readable))
     }
@@ -226,9 +239,26 @@ impl Account {
         loop {
             let answer = self.wire.send(request.clone()).await?;
             events.extend(answer.chunk.into_iter().map(Raw::cast));
-            let Some(end) = answer.end else { return Ok(events) };
-            request.from = Some(end);
+            match answer.end {
+                Some(end) if request.from.as_ref() != Some(&end) => request.from = Some(end),
+                _ => return Ok(events),
+            }
         }
+    }
+
+    /// An event of the bot itself in clear; nothing where it cannot be read.
+    pub(crate) async fn opened(&self, room: &RoomId, event: &Value) -> Result<Value, Failed> {
+        if event["type"] != ENCRYPTED {
+            return Ok(event.clone());
+        }
+        let sealed: Raw<EncryptedEvent> = Raw::from_json(to_raw_value(event)?);
+        let opened = self.olm.try_decrypt_room_event(&sealed, room, &DECRYPTION).await;
+        Ok(match opened.map_err(Failed::keys)? {
+            RoomEventDecryptionResult::Decrypted(opened) => {
+                serde_json::from_str(opened.event.json().get())?
+            }
+            RoomEventDecryptionResult::UnableToDecrypt(_) => Value::Null,
+        })
     }
 
     /// Whether the key of an event is still to come.
@@ -255,7 +285,8 @@ impl Account {
         };
         match opened {
             RoomEventDecryptionResult::UnableToDecrypt(why) => {
-                if why.reason.is_missing_room_key() {
+                // Also when somebody's client said that it withholds the key: it may change its mind.
+                if let UnableToDecryptReason::MissingMegolmSession { .. } = why.reason {
                     // The same is heard again after a crash.
                     if !self.waits_for(event).await {
                         let mut waiting = self.waiting.lock().await;

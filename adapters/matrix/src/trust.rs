@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use matrix_sdk_common::deserialized_responses::{
-    EncryptionInfo, VerificationLevel, VerificationState,
+    AlgorithmInfo, EncryptionInfo, VerificationLevel, VerificationState,
 };
-use matrix_sdk_crypto::{UserIdentity, vodozemac::megolm::MegolmMessage};
+use matrix_sdk_crypto::{
+    UserIdentity,
+    vodozemac::{Curve25519PublicKey, megolm::MegolmMessage},
+};
 use ruma::OwnedDeviceId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,22 +28,41 @@ pub enum Proof {
     Unreadable(String),
 }
 
-/// How far a session of keys has come. Each message of one has a number, and the homeserver could show one twice.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Ratchet {
-    /// The token of the batch in which it came so far.
-    since: Option<String>,
-    /// How far it was before that batch.
-    before: Option<u32>,
-    last: Option<u32>,
+/// Which messages of a session of keys were heard. Each has a number, and the homeserver could show one twice.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Heard {
+    /// Everything up to this number may have been heard.
+    floor: Option<u32>,
+    /// The event that each number after that came with.
+    events: BTreeMap<u32, String>,
+}
+
+/// Numbers of a session that are remembered: most sessions end after so many messages.
+const REMEMBERED: usize = 100;
+
+impl Heard {
+    /// Whether a number is heard for the first time, or again with the same event.
+    fn hear(&mut self, number: u32, event: &str) -> bool {
+        if let Some(before) = self.events.get(&number) {
+            return before == event;
+        }
+        if self.floor.is_some_and(|floor| number <= floor) {
+            return false;
+        }
+        self.events.insert(number, event.to_owned());
+        while self.events.len() > REMEMBERED {
+            self.floor = self.events.pop_first().map(|(number, _)| number);
+        }
+        true
+    }
 }
 
 /// The sessions that spoke in a batch.
-pub(crate) type Ratchets = BTreeMap<String, Ratchet>;
+pub(crate) type Sessions = BTreeMap<String, Heard>;
 
-/// Under which name it is kept how far a session has come.
-pub(crate) fn ratchet_name(session: &str) -> String {
-    format!("ratchet {session}")
+/// Under which name it is kept what was heard of a session.
+pub(crate) fn session_name(session: &str) -> String {
+    format!("heard {session}")
 }
 
 impl Account {
@@ -57,7 +79,13 @@ impl Account {
         };
         // The device may be gone since, or its owner's identity may be another one.
         let known = self.olm.get_device(&info.sender, device, None).await?;
-        if !known.is_some_and(|device| device.is_cross_signed_by_owner()) {
+        let is_its = |key: Option<Curve25519PublicKey>| match &info.algorithm_info {
+            AlgorithmInfo::MegolmV1AesSha2 { curve25519_key, .. } => {
+                key.is_some_and(|key| key.to_base64() == *curve25519_key)
+            }
+            AlgorithmInfo::OlmV1Curve25519AesSha2 { .. } => false,
+        };
+        if !known.is_some_and(|it| it.is_cross_signed_by_owner() && is_its(it.curve25519_key())) {
             return Ok(Proof::Unproven("its owner's signature is gone".to_owned()));
         }
         Ok(match self.olm.get_identity(&info.sender, None).await? {
@@ -69,33 +97,22 @@ impl Account {
         })
     }
 
-    /// Whether an encrypted event is newer than all that its session said before. `since` is the token of the batch
-    /// that it came with: the same batch heard again says the same.
-    pub(crate) async fn is_next(
+    /// Whether what an encrypted event says was not said by another event before.
+    pub(crate) async fn is_new(
         &self,
-        ratchets: &mut Ratchets,
-        since: Option<&str>,
+        sessions: &mut Sessions,
         event: &Value,
     ) -> Result<bool, Failed> {
         let text = |name: &str| event["content"][name].as_str().unwrap_or_default();
         let session = text("session_id");
         let Ok(sealed) = MegolmMessage::from_base64(text("ciphertext")) else { return Ok(false) };
-        if !ratchets.contains_key(session) {
-            let before = match self.rows.kept::<Ratchet>(&ratchet_name(session)).await? {
-                Some(kept) if kept.since.as_deref() == since => kept.before,
-                Some(kept) => kept.last,
-                None => None,
-            };
-            let since = since.map(str::to_owned);
-            ratchets.insert(session.to_owned(), Ratchet { since, before, last: before });
+        if !sessions.contains_key(session) {
+            let known = self.rows.kept::<Heard>(&session_name(session)).await?;
+            sessions.insert(session.to_owned(), known.unwrap_or_default());
         }
-        let Some(ratchet) = ratchets.get_mut(session) else { return Ok(false) };
-        let index = sealed.message_index();
-        let is_next = ratchet.last.is_none_or(|last| index > last);
-        if is_next {
-            ratchet.last = Some(index);
-        }
-        Ok(is_next)
+        let event = event["event_id"].as_str().unwrap_or_default();
+        let heard = sessions.get_mut(session);
+        Ok(heard.is_some_and(|heard| heard.hear(sealed.message_index(), event)))
     }
 
     /// Takes the identity that somebody has now for theirs: signs it for all devices of the bot, where it can, and
@@ -118,5 +135,23 @@ impl Account {
             Err(error) => tracing::info!(%error, %user, "an identity is accepted, and not signed"),
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_heard_once_whatever_the_order_and_again_only_with_its_event() {
+        let mut heard = Heard::default();
+        assert!(heard.hear(5, "$5") && heard.hear(3, "$3"), "events may overtake each other");
+        assert!(heard.hear(5, "$5"), "after a crash the same is heard again");
+        assert!(!heard.hear(5, "$other") && !heard.hear(3, "$5"));
+        for number in 6..200 {
+            assert!(heard.hear(number, "$x"));
+        }
+        assert!(!heard.hear(4, "$4"), "so long ago that it is not known");
+        assert_eq!(heard.events.len(), REMEMBERED);
     }
 }

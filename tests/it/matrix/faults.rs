@@ -365,8 +365,8 @@ async fn f11_the_keys_of_a_device_are_for_one_process() {
     let running = Running::start(server.adapter(folder.path()));
     server.bot_is_there();
     let other = matrix::Matrix::new(server.adapter(folder.path()));
-    let posted = other.post(&room(&server, "C1"), &Card::titled("x"), &DedupeKey::new("k")).await;
-    let error = posted.unwrap_err().to_string();
+    let (inbox, _heard) = Inbox::bounded(1);
+    let error = other.run(inbox, CancellationToken::new()).await.unwrap_err().to_string();
     assert!(error.contains("another process has the keys"), "{error}");
     running.stop().await;
 }
