@@ -127,6 +127,17 @@ impl<'a> Team<'a> {
         }
     }
 
+    /// Waits until somebody was told something, alone or in a channel.
+    fn hears(&self, person: &str, channel: &str, text: &str) {
+        let looking = Instant::now();
+        let says = |shown: &Shown| shown.under.is_some() && shown.says(text);
+        let told = || self.rooms.told(person).iter().any(|told| told.contains(text));
+        while !told() && !self.rooms.shown(channel).iter().any(says) {
+            assert!(looking.elapsed() < PATIENCE, "{person} never heard {text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The message of the incident, as it is now.
     fn root(&self) -> Shown {
         let shown = self.rooms.shown("C1").into_iter();
@@ -265,7 +276,8 @@ async fn day(team: &mut Team<'_>) {
     team.clicks(|rooms| rooms.presses("U2", "C2", &proposed.id, "Approve")).await;
     team.was_told("U2", "Operator");
     team.clicks(|rooms| rooms.presses("U3", "C2", &proposed.id, "Approve")).await;
-    team.was_told("U3", "not available yet");
+    // In public where it was written for all to see, and alone where it was pressed.
+    team.hears("U3", "C2", "not available yet");
     assert_eq!(team.sees("C2", "Approval needed").words(), proposed.words(), "untouched");
 
     // It is mended; its message says that too, and is still the only one.

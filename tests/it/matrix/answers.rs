@@ -51,24 +51,24 @@ async fn a_message_shows_its_newest_picture_and_files_stand_under_it() {
         let folder = tempfile::tempdir().unwrap();
         let running = Running::start(server.adapter(folder.path()));
         server.bot_is_there();
-        let card = |png: &[u8]| {
+        let card = |title: &str, png: &[u8]| {
             let alt = "CPU of web-1".to_owned();
             let image = Image { name: "cpu.png".into(), png: png.to_vec(), alt };
-            Card::titled("CPU").with(Block::Image(image))
+            Card::titled(title).with(Block::Image(image))
         };
         let (place, key) = (room(&server, "C1"), DedupeKey::new("k"));
-        let posted = running.adapter.post(&place, &card(b"first"), &key).await.unwrap();
+        let posted = running.adapter.post(&place, &card("CPU", b"first"), &key).await.unwrap();
         let said = server.bot_says("U1", "C1", "text=CPU of web-1");
         let picture = said.iter().find(|it| it["msgtype"] == "m.image").unwrap();
         assert_eq!(picture["thread"], posted.message.as_str());
         assert_eq!(picture["file"]["encrypted"], server.encrypted, "{picture:#}");
         assert_eq!(picture["file"]["alt"], "CPU of web-1");
-        running.adapter.edit(&posted, &card(b"second")).await.unwrap();
+        running.adapter.edit(&posted, &card("CPU now", b"second")).await.unwrap();
         let event = picture["event"].as_str().unwrap();
         let said = server.bot_says("U1", "C1", &format!("event={event}&edits=1"));
         assert_eq!(said.iter().filter(|it| it["msgtype"] == "m.image").count(), 1);
         // The same picture again is not shown again.
-        running.adapter.edit(&posted, &card(b"second")).await.unwrap();
+        running.adapter.edit(&posted, &card("CPU later", b"second")).await.unwrap();
         let said = server.bot_says("U1", "C1", &format!("event={}&edits=2", posted.message));
         let picture = said.iter().find(|it| it["msgtype"] == "m.image").unwrap();
         assert_eq!(picture["edits"].as_array().unwrap().len(), 1);
