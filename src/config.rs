@@ -300,12 +300,16 @@ impl Config {
         Ok(format!("sqlite:{}", path.display()).into())
     }
 
-    /// The folder of the embedded database; `None` when the database is a server.
-    pub fn database_directory(&self) -> Option<PathBuf> {
+    /// The file of the embedded database; `None` when the database is a server.
+    pub fn database_file(&self) -> Option<PathBuf> {
         let url = self.store_url().ok()?;
         let path = url.expose_secret().strip_prefix("sqlite:")?;
-        let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-        std::path::absolute(path).ok()?.parent().map(Path::to_owned)
+        std::path::absolute(path.strip_prefix("//").unwrap_or(path)).ok()
+    }
+
+    /// The folder of the embedded database; `None` when the database is a server.
+    pub fn database_directory(&self) -> Option<PathBuf> {
+        self.database_file()?.parent().map(Path::to_owned)
     }
 
     /// The file of what was learned: beside the embedded database, or in the platform's folder where

@@ -1,6 +1,7 @@
 //! Starts everything, and stops it in order.
 
 use std::{
+    fs::{File, TryLockError},
     future::Future,
     io::{self, IsTerminal},
     path::Path,
@@ -55,6 +56,15 @@ pub enum ServeError {
     /// The terminal cannot be used.
     #[error("cannot use this terminal: {0}")]
     Terminal(io::Error),
+    /// Another process serves the same people from the same database.
+    #[error(
+        "another process serves from {database} already: stop it, or give this one its own `store.url` and its own \
+         tokens"
+    )]
+    Served {
+        /// The file of the database.
+        database: String,
+    },
     /// The HTTP address cannot be used.
     #[error(
         "cannot listen on {address}: {source}; set `http.listen` to a free address or `http.enabled = false`"
@@ -82,6 +92,7 @@ pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, 
         Mode::Chat => Platforms::default(),
     };
     let app = App::build(config, clock).await?;
+    let _alone = if mode == Mode::Serve { alone(&app.config)? } else { None };
     let signals = Signals::new();
     let talks = mode == Mode::Chat || has_terminal();
     let listener = match mode {
@@ -96,6 +107,27 @@ pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, 
     tracing::info!(store = %app.store.place(), metrics = %app.metrics.describe(), "the bot is ready");
     let running = Running::start(&app, console, platforms, listener);
     Ok(running.until_stopped(signals).await)
+}
+
+/// Holds the embedded database for this process as long as it serves: two with the same tokens would hear everything
+/// twice, or each a half. A lock of the system, so that one that was killed holds nothing.
+fn alone(config: &Config) -> Result<Option<File>, ServeError> {
+    let Some(database) = config.database_file() else { return Ok(None) };
+    let mut name = database.clone().into_os_string();
+    name.push(".lock");
+    let lock = File::options().create(true).append(true).open(name);
+    // Where there are no locks it is as it was without.
+    let Ok(lock) = lock else { return Ok(None) };
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(ServeError::Served { database: database.display().to_string() })
+        }
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, "whether another process serves from this database is not known");
+            Ok(None)
+        }
+        Ok(()) => Ok(Some(lock)),
+    }
 }
 
 /// Whether and where HTTP is served.

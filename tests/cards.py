@@ -137,7 +137,7 @@ def matrix(message: dict) -> str:
 
 
 def main() -> None:
-    for platform, draw, height in (("slack", slack, 1560), ("discord", discord, 1640), ("matrix", matrix, 1500)):
+    for platform, draw, height in (("slack", slack, 1560), ("discord", discord, 1640), ("matrix", matrix, 1260)):
         cards = [json.loads((ROOT / f"tests/data/cards/{platform}/{name}.json").read_text()) for name in ORDER]
         messages = "".join(f'<div class="message"><span class="bot">ops</span> <span class="tag">APP</span>{draw(it)}</div>'
                            for it in cards)

@@ -23,6 +23,7 @@ FAULTS = {
     8: ("a session ends or is interrupted", ("slack",)),
     9: ("a crash loop uses up the sessions of a day", ("slack", "matrix")),
     10: ("a connection is dead and does not say so", ("slack",)),
+    11: ("a second process with the same login", ()),
     12: ("an answer comes too late for its command", ("slack", "matrix")),
     14: ("a token does not hold: it is not tried again and again", ("slack",)),
     15: ("more was said while the bot was away than the platform tells by itself", ("slack", "discord")),

@@ -290,6 +290,21 @@ async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
 }
 
 #[test]
+fn f11_a_second_process_on_the_same_token_does_not_serve() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let said = serving.another();
+    assert!(said.contains("another process serves from"), "{said}");
+    for _ in 0..10 {
+        server.says("U1", "D1", "help");
+    }
+    server.wait("messages=10&channel=D1");
+    assert_eq!(server.said("D1").len(), 10, "each is answered once");
+    assert_eq!(server.state()["identifies"], 1);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f19_an_edited_message_may_ask_and_never_acts() {
     let Some(server) = Server::new() else { return };
     let serving = connected(&server, "");

@@ -216,6 +216,21 @@ fn unsigned(serving: &Serving, headers: &[&str]) -> u16 {
 }
 
 #[test]
+fn f11_a_second_process_on_the_same_token_does_not_serve() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let said = serving.another();
+    assert!(said.contains("another process serves from"), "{said}");
+    for _ in 0..10 {
+        workspace.says("U1", "D1", "help");
+    }
+    workspace.wait("messages=10&channel=D1");
+    assert_eq!(workspace.said("D1").len(), 10, "each is answered once");
+    assert_eq!(workspace.state()["connections"], 1);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f19_an_edited_message_may_ask_and_never_acts() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");

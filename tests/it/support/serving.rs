@@ -77,6 +77,14 @@ impl Serving {
         }
     }
 
+    /// What another process says that would serve with the same configuration, and ends.
+    #[cfg(any(feature = "discord", feature = "slack"))]
+    pub fn another(&self) -> String {
+        let ended = self.bot.run(&["serve"]);
+        assert!(!ended.status.success(), "{ended:?}");
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    }
+
     /// Asks it to stop; its exit code.
     pub fn stop(mut self) -> i32 {
         terminate(self.child.id());
