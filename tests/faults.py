@@ -44,7 +44,7 @@ def main() -> None:
     if not found:
         sys.exit("no test of a fault is in what was given")
     results = defaultdict(list)
-    for platform, number, name, result in found:
+    for platform, number, name, result in sorted(set(found)):
         for of in PLATFORMS if platform == "together" else (platform,):
             results[int(number), of].append((name, result))
     rows, tests = [], []

@@ -26,6 +26,8 @@ use crate::{
 
 /// How long the homeserver holds the question what is new.
 const WAIT: Duration = Duration::from_secs(30);
+/// The same, while there are invitations that could not be answered.
+const SOON: Duration = Duration::from_secs(2);
 /// How long a key may take before people are told that a message cannot be read.
 const KEY_COMES_WITHIN: Duration = Duration::from_secs(10);
 /// How long nobody is told again in the same room.
@@ -44,8 +46,9 @@ impl Matrix {
     ) -> Result<(), Failed> {
         let (mut failures, mut wait) = (0, Duration::ZERO);
         loop {
+            let is_asked_again = !account.invited.lock().await.is_empty();
             let heard = tokio::select! {
-                heard = account.hear(wait) => heard,
+                heard = account.hear(if is_asked_again { SOON } else { wait }) => heard,
                 () = shutdown.cancelled() => return Ok(()),
             };
             let batch = match heard {

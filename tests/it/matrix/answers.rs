@@ -4,7 +4,11 @@ use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image};
 use serde_json::json;
 
 use super::{Running, connected, room, was_told};
-use crate::support::matrix::{Homeserver, now};
+use crate::support::{
+    matrix::{Homeserver, now},
+    proxy::{Cut, Proxy},
+    serving::Serving,
+};
 
 #[test]
 fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
@@ -35,13 +39,52 @@ fn what_somebody_may_not_do_is_said_to_them_alone() {
 }
 
 #[test]
-fn what_was_heard_is_marked_and_the_marks_are_real_signs() {
+fn a_question_that_is_edited_is_answered_anew_in_its_thread() {
     let Some(server) = Homeserver::encrypted() else { return };
     let serving = connected(&server, "");
-    let asked = server.says("U1", "D1", "!ops help");
-    server.wait("U1", "D1", &format!("event={asked}&typing={}", server.user("ops")));
-    server.bot_says("U1", "D1", "count=1");
+    let asked = server.says("U1", "C1", "@bot help");
+    server.bot_says("U1", "C1", "count=1");
+    server.says_so("U1", "C1", "@bot whoami", json!({"edit": asked}));
+    let said = server.bot_says("U1", "C1", "text=Admin");
+    assert!(said.iter().all(|it| it["thread"] == asked.as_str()), "{said:#?}");
     assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn an_invitation_that_could_not_be_answered_is_answered_later() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let proxy = Proxy::before(server.address().to_owned());
+    proxy.cut("/join", Cut::Before);
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let serving = Serving::start(&server.settings_at(&url));
+    server.bot_is_there();
+    assert!(proxy.has_cut());
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_said_that_an_answer_would_come_becomes_the_answer() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    let (place, key) = (room(&server, "C1"), DedupeKey::new("answer:matrix:localhost:$1"));
+    let coming = Card::titled("Working on it …");
+    let first = running.adapter.post(&place, &coming, &key).await.unwrap();
+    let answered = running.adapter.post(&place, &Card::titled("42 %"), &key).await.unwrap();
+    assert_eq!(answered.message, first.message);
+    let said = server.bot_says("U1", "C1", "text=42 %25");
+    assert_eq!((said.len(), &now(&said[0])["body"]), (1, &json!("42 %")));
+    // Also when the one who said so is gone.
+    let key = DedupeKey::new("answer:matrix:localhost:$2");
+    let first = running.adapter.post(&place, &coming, &key).await.unwrap();
+    running.stop().await;
+    let running = Running::start(server.adapter(folder.path()));
+    let answered = running.adapter.post(&place, &Card::titled("43 %"), &key).await.unwrap();
+    assert_eq!(answered.message, first.message);
+    let said = server.bot_says("U1", "C1", "text=43 %25");
+    assert_eq!((said.len(), &now(&said[1])["body"]), (2, &json!("43 %")));
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -264,7 +264,7 @@ const PROVEN: &str = "not available yet";
 #[tokio::test(flavor = "multi_thread")]
 async fn f17_only_a_signed_device_of_a_known_identity_decides() {
     let Some(server) = Homeserver::encrypted() else { return };
-    let serving = connected(&server, "");
+    let mut serving = connected(&server, "");
     let granted = serving.bot.run(&["roles", "grant", "operator", &server.person("U3")]);
     assert!(granted.status.success(), "{granted:?}");
     let says = |person: &str, how| server.says_so(person, "C2", "!ops approve 7F3K", how);
@@ -279,18 +279,33 @@ async fn f17_only_a_signed_device_of_a_known_identity_decides() {
     was_told(&server, "U3", UNPROVEN, 2);
     // What was said once, shown once more.
     let (person, place) = (server.short("U3"), server.room("C2"));
-    server.tell("repeat", &json!({"person": person, "room": place, "event": approved}));
+    let again = json!({"person": person, "room": place, "event": approved});
+    server.tell("repeat", &again);
     was_told(&server, "U3", UNPROVEN, 3);
+    // And once more, when the bot could have forgotten it.
+    serving.dies_and_rises();
+    server.tell("repeat", &again);
+    was_told(&server, "U3", UNPROVEN, 4);
     // A sign, which nobody can encrypt.
     proposes(&serving, &server, "C2").await;
     let card = server.bot_says("U3", "C2", "text=Approval needed");
     let card = card.iter().find(|it| it["body"].to_string().contains("Approval needed")).unwrap();
     server.reacts("U3", "C2", card["event"].as_str().unwrap(), "✅");
-    was_told(&server, "U3", UNPROVEN, 4);
+    was_told(&server, "U3", UNPROVEN, 5);
     // Somebody who has a new identity since.
     server.tell("reset", &json!({"person": person}));
     says("U3", json!({}));
-    was_told(&server, "U3", UNPROVEN, 5);
+    was_told(&server, "U3", UNPROVEN, 6);
+    // Also when the homeserver has the bot make a new device.
+    server.tell("revoke", &json!({"user": server.user("ops")}));
+    becomes(&serving, |matrix| matrix["ok"] == true);
+    let devices = || server.tell("devices", &json!({"user": server.user("ops")}));
+    let patience = Instant::now();
+    while devices()["devices"].as_object().unwrap().is_empty() {
+        assert!(patience.elapsed() < Duration::from_mins(1), "no new device");
+    }
+    says("U3", json!({}));
+    was_told(&server, "U3", UNPROVEN, 7);
     // An Admin takes it for theirs.
     server.says("U1", "D1", &format!("verify {}", server.user("U3")));
     server.bot_says("U1", "D1", "text=signs their devices now");
