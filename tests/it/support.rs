@@ -4,9 +4,11 @@ pub mod bot;
 pub mod database;
 #[cfg(feature = "discord")]
 pub mod discord;
-#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+#[cfg(any(feature = "discord", feature = "slack"))]
 pub mod double;
 pub mod everywhere;
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+pub mod http;
 #[cfg(feature = "matrix")]
 pub mod matrix;
 pub mod peers;

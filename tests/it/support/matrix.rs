@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{double::ask, peers};
+use super::{http::ask, peers};
 
 /// Rooms, people and a bot of its own for each test. Ana (U1) made the rooms C1 and C2, and is alone with the bot in
 /// D1.

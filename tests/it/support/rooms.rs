@@ -323,11 +323,11 @@ impl Rooms for super::matrix::Homeserver {
     // written is read from it and written under it.
     fn presses(&self, person: &str, channel: &str, message: &str, label: &str) -> Click {
         let (offer, command) = self.offer(channel, message, label);
-        match offer.split(' ').next().filter(|sign| matches!(*sign, "✅" | "❌")) {
+        let sign = offer.split(' ').next().filter(|sign| matches!(*sign, "✅" | "❌"));
+        Click(json!(match sign {
             Some(sign) => self.reacts(person, channel, message, sign),
             None => self.writes(person, channel, Some(message), &command),
-        };
-        Click(Value::Null)
+        }))
     }
 
     fn chooses(
@@ -341,13 +341,12 @@ impl Rooms for super::matrix::Homeserver {
         let (_, first) = self.offer(channel, message, menu.trim_end_matches([' ', '…']));
         let (command, _) = first.rsplit_once(' ').unwrap();
         let chosen = format!("{command} {}", option.replace(' ', ""));
-        self.writes(person, channel, Some(message), &chosen);
-        Click(Value::Null)
+        Click(json!(self.writes(person, channel, Some(message), &chosen)))
     }
 
-    fn was_heard(&self, _: &Click) -> bool {
-        // The homeserver keeps it until the bot is back.
-        true
+    fn was_heard(&self, click: &Click) -> bool {
+        // What the homeserver has it keeps until the bot is back.
+        click.0.is_string()
     }
 
     fn shown(&self, channel: &str) -> Vec<Shown> {
