@@ -149,20 +149,24 @@ async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
         let folder = tempfile::tempdir().unwrap();
         let running = Running::start(server.adapter_at(&url, folder.path()));
         server.bot_is_there();
-        let (place, card) = (room(&server, "C1"), Card::titled("once"));
-        proxy.cut(words, Cut::After);
-        let first = running.adapter.post(&place, &card, &DedupeKey::new("k")).await;
-        assert!(matches!(first, Err(ChatError::Unreachable { .. })), "{first:?}");
-        assert!(proxy.has_cut());
-        let again = DedupeKey { key: "k".to_owned(), again: Some(Clock::system().now()) };
-        // Also by another process with the same session.
-        running.stop().await;
-        let running = Running::start(server.adapter_at(&url, folder.path()));
-        let second = running.adapter.post(&place, &card, &again).await.unwrap();
-        server.bot_says("U1", "C1", "text=once");
-        let said = server.said("U1", "C1");
-        assert_eq!(said.len(), 1, "{said:#?}");
-        assert_eq!(said[0]["event"], json!(second.message));
+        let place = room(&server, "C1");
+        let mut running = running;
+        for (number, cut) in [Cut::After, Cut::Half].into_iter().enumerate() {
+            let (key, card) = (format!("k{number}"), Card::titled(format!("once {number}")));
+            proxy.cut(words, cut);
+            let first = running.adapter.post(&place, &card, &DedupeKey::new(&key)).await;
+            assert!(matches!(first, Err(ChatError::Unreachable { .. })), "{cut:?}: {first:?}");
+            assert!(proxy.has_cut());
+            let again = DedupeKey { key, again: Some(Clock::system().now()) };
+            // Also by another process with the same session.
+            running.stop().await;
+            running = Running::start(server.adapter_at(&url, folder.path()));
+            let second = running.adapter.post(&place, &card, &again).await.unwrap();
+            server.bot_says("U1", "C1", &format!("text=once {number}"));
+            let said = server.said("U1", "C1");
+            assert_eq!(said.len(), number + 1, "{cut:?}: {said:#?}");
+            assert_eq!(said[number]["event"], json!(second.message));
+        }
         running.stop().await;
     }
 }
@@ -227,6 +231,22 @@ async fn f10_a_homeserver_that_never_answers_is_not_waited_for_for_ever() {
     let found = matrix::Matrix::new(settings).examine(&[]).await;
     let wrong = found[0].result.as_ref().unwrap_err();
     assert!(wrong.contains("no answer in time"), "{wrong}");
+}
+
+#[test]
+fn f10_a_homeserver_that_is_slow_is_waited_for() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let proxy = Proxy::before(server.address().to_owned());
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let serving = Serving::start(&server.settings_at(&url));
+    server.bot_is_there();
+    proxy.set_slow(300);
+    for text in ["help", "whoami", "help cpu"] {
+        server.says("U1", "D1", text);
+    }
+    server.bot_says("U1", "D1", "count=3");
+    assert_eq!(server.said("U1", "D1").len(), 3, "each is answered once");
+    assert_eq!(serving.stop(), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -18,6 +18,9 @@ pub enum Cut {
     Before,
     /// When the server has done it and is about to say so.
     After,
+    /// In the middle of what the server says then.
+    #[cfg(feature = "matrix")]
+    Half,
 }
 
 type Plan = Arc<Mutex<Option<(&'static str, Cut)>>>;
@@ -27,6 +30,8 @@ pub struct Proxy {
     pub port: u16,
     plan: Plan,
     down: Arc<AtomicBool>,
+    #[cfg(feature = "matrix")]
+    slow: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -34,15 +39,21 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan = Plan::default();
-        let down = Arc::new(AtomicBool::new(false));
-        let (plans, downs) = (plan.clone(), down.clone());
+        let (down, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (plans, downs, slows) = (plan.clone(), down.clone(), slow.clone());
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
-                connect(client, server, plans.clone(), downs.clone());
+                connect(client, server, plans.clone(), downs.clone(), slows.clone());
             }
         });
-        Self { port, plan, down }
+        Self {
+            port,
+            plan,
+            down,
+            #[cfg(feature = "matrix")]
+            slow,
+        }
     }
 
     /// Cuts the first connection whose client says these words. Once.
@@ -55,18 +66,37 @@ impl Proxy {
         self.down.store(down, Ordering::SeqCst);
     }
 
+    /// Holds everything that the server says for so many milliseconds.
+    #[cfg(feature = "matrix")]
+    pub fn set_slow(&self, milliseconds: u64) {
+        self.slow.store(milliseconds, Ordering::SeqCst);
+    }
+
     pub fn has_cut(&self) -> bool {
         self.plan.lock().unwrap().is_none()
     }
 }
 
-fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan, down: Arc<AtomicBool>) {
+fn connect(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    plan: Plan,
+    down: Arc<AtomicBool>,
+    slow: Arc<AtomicU64>,
+) {
     let silent = Arc::new(AtomicBool::new(false));
+    let halved = Arc::new(AtomicBool::new(false));
+    let halves = halved.clone();
     let (mut answers, mut listener) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let muted = silent.clone();
     thread::spawn(move || {
         let mut buffer = vec![0; 65536];
         while let Ok(length @ 1..) = answers.read(&mut buffer) {
+            thread::sleep(Duration::from_millis(slow.load(Ordering::SeqCst)));
+            if halves.load(Ordering::SeqCst) {
+                let _ = listener.write_all(&buffer[..length / 2]);
+                break;
+            }
             if !muted.load(Ordering::SeqCst) && listener.write_all(&buffer[..length]).is_err() {
                 break;
             }
@@ -85,6 +115,11 @@ fn connect(mut client: TcpStream, mut server: TcpStream, plan: Plan, down: Arc<A
                     let _ = server.write_all(said);
                     thread::sleep(Duration::from_millis(200));
                     break;
+                }
+                #[cfg(feature = "matrix")]
+                Some(Cut::Half) => {
+                    halved.store(true, Ordering::SeqCst);
+                    let _ = server.write_all(said);
                 }
                 None if server.write_all(said).is_err() => break,
                 None => {}
