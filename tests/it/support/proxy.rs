@@ -86,14 +86,14 @@ fn connect(
 ) {
     let silent = Arc::new(AtomicBool::new(false));
     let halved = Arc::new(AtomicBool::new(false));
-    let halves = halved.clone();
+    let broken = halved.clone();
     let (mut answers, mut listener) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let muted = silent.clone();
     thread::spawn(move || {
         let mut buffer = vec![0; 65536];
         while let Ok(length @ 1..) = answers.read(&mut buffer) {
             thread::sleep(Duration::from_millis(slow.load(Ordering::SeqCst)));
-            if halves.load(Ordering::SeqCst) {
+            if broken.load(Ordering::SeqCst) {
                 let _ = listener.write_all(&buffer[..length / 2]);
                 break;
             }
