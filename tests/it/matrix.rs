@@ -10,13 +10,9 @@ use std::{
 
 use chat::{ChatAdapter as _, Conversation, Inbox, Platform, UserRef, testing::conformance};
 use matrix::Matrix;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{
-    matrix::Homeserver,
-    serving::{Serving, get},
-};
+use crate::support::{matrix::Homeserver, serving::Serving};
 
 fn room(server: &Homeserver, name: &str) -> Conversation {
     Conversation {
@@ -36,20 +32,6 @@ fn connected(server: &Homeserver, settings: &str) -> Serving {
     }
     server.bot_is_there();
     serving
-}
-
-/// Waits until the bot says so about Matrix.
-fn becomes(serving: &Serving, holds: impl Fn(&Value) -> bool) {
-    let patience = Instant::now();
-    loop {
-        let (_, body) = get(serving.port, "/readyz").unwrap();
-        let ready: Value = serde_json::from_str(&body).unwrap();
-        if holds(&ready["matrix"]) {
-            return;
-        }
-        assert!(patience.elapsed() < Duration::from_mins(1), "never: {body}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Waits until the bot said this to somebody alone.

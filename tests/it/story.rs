@@ -9,7 +9,6 @@ use smartcloudops::{
     clock::Clock,
     store::{Reply, Store},
 };
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use crate::support::{
     rooms::{Click, Rooms, Shown},
@@ -50,10 +49,6 @@ impl<'a> Team<'a> {
         Self { rooms, prometheus, serving, mortal, deaths: 0 }
     }
 
-    fn database(&self) -> String {
-        format!("sqlite:{}", self.serving.bot.directory().join("bot.db").display())
-    }
-
     /// Somebody writes something; perhaps the bot dies of it.
     async fn writes(
         &mut self,
@@ -85,15 +80,7 @@ impl<'a> Team<'a> {
         }
         self.serving.dies_and_rises();
         self.deaths += 1;
-        // As if the claims of the dead had run out.
-        let mut database = SqliteConnection::connect(&self.database()).await.unwrap();
-        for expired in [
-            "UPDATE inbox SET claimed_until = 0 WHERE state = 'pending'",
-            "UPDATE outbox SET due_at = 0 WHERE state = 'waiting'",
-        ] {
-            sqlx::query(AssertSqlSafe(expired)).execute(&mut database).await.unwrap();
-        }
-        database.close().await.unwrap();
+        self.serving.claims_run_out().await;
         self.rooms.is_connected();
     }
 
@@ -148,7 +135,7 @@ impl<'a> Team<'a> {
 
     /// Puts a card with an approval into the channel, as approvals will.
     async fn proposes(&self, channel: &str) {
-        let store = Store::open(&self.database(), Clock::system()).await.unwrap();
+        let store = Store::open(&self.serving.database(), Clock::system()).await.unwrap();
         let button = |label: &str, command: &str, ask: Option<&str>| Button {
             label: label.to_owned(),
             style: ButtonStyle::Primary,

@@ -1,7 +1,5 @@
 //! What can go wrong between Discord and the bot, by the number of the fault.
 
-use std::time::{Duration, Instant};
-
 use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
 use discord::Discord;
 use serde_json::{Value, json};
@@ -12,22 +10,8 @@ use super::{channel, connected};
 use crate::support::{
     discord::Server,
     scripted::{Script, Scripted},
-    serving::{Serving, get},
+    serving::Serving,
 };
-
-/// Waits until the bot says so about Discord.
-fn becomes(serving: &Serving, holds: impl Fn(&Value) -> bool) {
-    let patience = Instant::now();
-    loop {
-        let (_, body) = get(serving.port, "/readyz").unwrap();
-        let ready: Value = serde_json::from_str(&body).unwrap();
-        if holds(&ready["discord"]) {
-            return;
-        }
-        assert!(patience.elapsed() < Duration::from_mins(1), "never: {body}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn command(server: &Server, user: &str, channel: &str, question: &str) -> Value {
     server.tell(
@@ -220,7 +204,7 @@ fn f14_a_revoked_token_is_not_tried_again_and_again() {
     let Some(server) = Server::new() else { return };
     let serving = connected(&server, "");
     server.set("token_revoked", true);
-    becomes(&serving, |discord| {
+    serving.becomes("discord", |discord| {
         discord["ok"] == false && discord["detail"].as_str().unwrap().contains("discord.token")
     });
     let refused = server.state()["invalid_requests"].as_u64().unwrap();
@@ -234,10 +218,10 @@ fn f14_a_token_that_only_requests_refuse_is_told_and_taken_up_again() {
     let serving = connected(&server, "");
     server.set("unauthorized", true);
     server.says("U1", "D1", "help");
-    becomes(&serving, |discord| discord["ok"] == false);
+    serving.becomes("discord", |discord| discord["ok"] == false);
     assert!(server.state()["invalid_requests"].as_u64().unwrap() <= 3);
     server.set("unauthorized", false);
-    becomes(&serving, |discord| discord["ok"] == true);
+    serving.becomes("discord", |discord| discord["ok"] == true);
     server.wait("messages=1&channel=D1");
     assert_eq!(serving.stop(), 0);
 }
@@ -247,7 +231,7 @@ fn f08_a_bot_that_may_not_read_messages_says_what_to_switch_on() {
     let Some(server) = Server::new() else { return };
     server.set("content_intent_allowed", false);
     let serving = Serving::start(&format!("{}read_messages = true\n", server.settings()));
-    becomes(&serving, |discord| {
+    serving.becomes("discord", |discord| {
         discord["detail"].as_str().unwrap_or_default().contains("Message Content Intent")
     });
     assert_eq!(serving.stop(), 0);
@@ -393,9 +377,9 @@ fn f23_a_revoked_token_pauses_discord_and_nothing_is_lost() {
     server.says("U1", "D1", "help");
     server.wait("faults=0");
     server.set("token_revoked", true);
-    becomes(&serving, |discord| discord["ok"] == false);
+    serving.becomes("discord", |discord| discord["ok"] == false);
     server.set("token_revoked", false);
-    becomes(&serving, |discord| discord["ok"] == true);
+    serving.becomes("discord", |discord| discord["ok"] == true);
     server.wait("messages=1&channel=D1");
     assert_eq!(server.said("D1").len(), 1);
     assert_eq!(serving.stop(), 0);

@@ -21,29 +21,13 @@ use smartcloudops::{
 use sqlx::{Connection as _, SqliteConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::{Running, becomes, connected, room, was_told};
+use super::{Running, connected, room, was_told};
 use crate::support::{
     matrix::Homeserver,
     proxy::{Cut, Proxy},
     scripted::{Script, Scripted},
     serving::Serving,
 };
-
-fn database(serving: &Serving) -> String {
-    format!("sqlite:{}", serving.bot.directory().join("bot.db").display())
-}
-
-/// As if the claims of the dead had run out.
-async fn nobody_is_claimed(serving: &Serving) {
-    let mut database = SqliteConnection::connect(&database(serving)).await.unwrap();
-    for expired in [
-        "UPDATE inbox SET claimed_until = 0 WHERE state = 'pending'",
-        "UPDATE outbox SET due_at = 0 WHERE state = 'waiting'",
-    ] {
-        sqlx::query(expired).execute(&mut database).await.unwrap();
-    }
-    database.close().await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f01_what_is_heard_again_after_a_crash_is_answered_once() {
@@ -52,7 +36,7 @@ async fn f01_what_is_heard_again_after_a_crash_is_answered_once() {
     for _ in 0..10 {
         server.says("U1", "D1", "whoami");
         serving.dies_and_rises();
-        nobody_is_claimed(&serving).await;
+        serving.claims_run_out().await;
     }
     server.says("U1", "D1", "help");
     server.bot_says("U1", "D1", "count=11");
@@ -64,7 +48,7 @@ async fn f01_what_is_heard_again_after_a_crash_is_answered_once() {
 async fn f02_with_a_stalled_database_people_see_at_once_that_they_were_heard_and_nothing_is_lost() {
     let Some(server) = Homeserver::encrypted() else { return };
     let serving = connected(&server, "");
-    let mut stalling = SqliteConnection::connect(&database(&serving)).await.unwrap();
+    let mut stalling = SqliteConnection::connect(&serving.database()).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut stalling).await.unwrap();
     server.says("U1", "D1", "help");
     let asked = Instant::now();
@@ -126,7 +110,7 @@ async fn f15_in_a_long_gap_nothing_is_lost_and_nothing_answered_twice() {
     serving.rises();
     // Once more, while it fills the gap.
     serving.dies_and_rises();
-    nobody_is_claimed(&serving).await;
+    serving.claims_run_out().await;
     server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
     let said = server.said("U1", "C1");
     for asked in &asked {
@@ -182,10 +166,10 @@ fn f08_a_homeserver_that_is_away_is_told_and_nothing_is_lost() {
     server.bot_is_there();
     proxy.set_down(true);
     server.says("U1", "D1", "help");
-    becomes(&serving, |matrix| matrix["ok"] == false);
+    serving.becomes("matrix", |matrix| matrix["ok"] == false);
     server.says("U1", "D1", "whoami");
     proxy.set_down(false);
-    becomes(&serving, |matrix| matrix["ok"] == true);
+    serving.becomes("matrix", |matrix| matrix["ok"] == true);
     server.bot_says("U1", "D1", "count=2");
     assert_eq!(server.said("U1", "D1").len(), 2);
     assert_eq!(serving.stop(), 0);
@@ -263,7 +247,7 @@ async fn f14_a_token_that_does_not_hold_is_not_tried_again_and_again() {
 
 /// A card with an approval in a room, as approvals will be.
 async fn proposes(serving: &Serving, server: &Homeserver, name: &str) {
-    let store = Store::open(&database(serving), Clock::system()).await.unwrap();
+    let store = Store::open(&serving.database(), Clock::system()).await.unwrap();
     let button = Button {
         label: "Approve".to_owned(),
         style: ButtonStyle::Primary,
@@ -318,7 +302,7 @@ async fn f17_only_a_signed_device_of_a_known_identity_decides() {
     was_told(&server, "U3", UNPROVEN, 6);
     // Also when the homeserver has the bot make a new device.
     server.tell("revoke", &json!({"user": server.user("ops")}));
-    becomes(&serving, |matrix| matrix["ok"] == true);
+    serving.becomes("matrix", |matrix| matrix["ok"] == true);
     let devices = || server.tell("devices", &json!({"user": server.user("ops")}));
     let patience = Instant::now();
     while devices()["devices"].as_object().unwrap().is_empty() {
@@ -384,7 +368,7 @@ fn f18_lost_keys_are_made_anew_and_signed_with_the_recovery_key() {
         let _ = std::fs::remove_file(serving.bot.directory().join(name));
     }
     serving.rises();
-    becomes(&serving, |matrix| matrix["ok"] == true);
+    serving.becomes("matrix", |matrix| matrix["ok"] == true);
     assert_eq!(signed().len(), 2, "a new device");
     assert!(signed().values().all(|signed| *signed == true), "{:?}", signed());
     server.says("U1", "D1", "whoami");
@@ -495,7 +479,7 @@ fn f23_a_session_that_was_taken_away_is_replaced_and_nothing_is_lost() {
     server.tell("revoke", &json!({"user": server.user("ops")}));
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
-    becomes(&serving, |matrix| matrix["ok"] == true);
+    serving.becomes("matrix", |matrix| matrix["ok"] == true);
     assert_eq!(server.said("U1", "D1").len(), 2);
     assert_eq!(serving.stop(), 0);
 }
@@ -516,11 +500,11 @@ fn f23_a_token_that_was_taken_away_is_told_and_a_new_one_taken_up() {
     assert!(granted.status.success(), "{granted:?}");
     server.bot_is_there();
     server.tell("revoke", &json!({"user": server.user("ops"), "device": first["device"]}));
-    becomes(&serving, |matrix| {
+    serving.becomes("matrix", |matrix| {
         matrix["detail"].as_str().unwrap_or_default().contains("matrix.token")
     });
     std::fs::write(&file, login()["token"].as_str().unwrap()).unwrap();
-    becomes(&serving, |matrix| matrix["ok"] == true);
+    serving.becomes("matrix", |matrix| matrix["ok"] == true);
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
     assert_eq!(serving.stop(), 0);

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{adapter, channel, connected, grant};
 use crate::support::{
     scripted::{Script, Scripted},
-    serving::{Serving, get},
+    serving::Serving,
     slack::Workspace,
 };
 
@@ -19,22 +19,8 @@ fn requested(workspace: &Workspace) -> (Serving, String) {
     let serving = Serving::start(&workspace.http_settings());
     grant(&serving, workspace);
     let address = format!("http://127.0.0.1:{}/slack", serving.port);
-    becomes_well(&serving, |slack| slack["ok"] == true);
+    serving.becomes("slack", |slack| slack["ok"] == true);
     (serving, address)
-}
-
-/// Waits until the bot says so about Slack.
-fn becomes_well(serving: &Serving, holds: impl Fn(&Value) -> bool) {
-    let patience = Instant::now();
-    loop {
-        let (_, body) = get(serving.port, "/readyz").unwrap();
-        let ready: Value = serde_json::from_str(&body).unwrap();
-        if holds(&ready["slack"]) {
-            return;
-        }
-        assert!(patience.elapsed() < Duration::from_mins(1), "never: {body}");
-        std::thread::yield_now();
-    }
 }
 
 fn statuses(answer: &Value) -> Vec<u64> {
@@ -97,7 +83,7 @@ fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_inste
     let Some(workspace) = Workspace::new() else { return };
     workspace.set("ghosts", 9);
     let serving = connected(&workspace, "");
-    becomes_well(&serving, |slack| {
+    serving.becomes("slack", |slack| {
         slack["ok"] == false && slack["detail"].as_str().unwrap().contains("10 connections")
     });
     let begun = Instant::now();
@@ -304,11 +290,11 @@ fn f23_a_revoked_token_pauses_slack_and_nothing_is_lost() {
     workspace.says("U1", "D1", "help");
     workspace.wait("acks=1");
     workspace.set("revoked", true);
-    becomes_well(&serving, |slack| {
+    serving.becomes("slack", |slack| {
         slack["ok"] == false && slack["detail"].as_str().unwrap().contains("token_revoked")
     });
     workspace.set("revoked", false);
-    becomes_well(&serving, |slack| slack["ok"] == true);
+    serving.becomes("slack", |slack| slack["ok"] == true);
     workspace.wait("messages=1&channel=D1");
     assert_eq!(workspace.said("D1").len(), 1);
     assert_eq!(serving.stop(), 0);

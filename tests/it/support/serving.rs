@@ -8,6 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+use sqlx::{Connection as _, SqliteConnection};
+
 use super::bot::{Smartcloudops, terminate};
 
 /// A port that was free a moment ago.
@@ -75,6 +78,40 @@ impl Serving {
             assert!(patience.elapsed() < Duration::from_secs(30), "it never answered");
             std::thread::yield_now();
         }
+    }
+
+    /// Waits until the bot says so of a part of itself.
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+    pub fn becomes(&self, part: &str, holds: impl Fn(&serde_json::Value) -> bool) {
+        let patience = Instant::now();
+        loop {
+            let (_, body) = get(self.port, "/readyz").unwrap();
+            let ready: serde_json::Value = serde_json::from_str(&body).unwrap();
+            if holds(&ready[part]) {
+                return;
+            }
+            assert!(patience.elapsed() < Duration::from_mins(1), "never: {body}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Where its database is.
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+    pub fn database(&self) -> String {
+        format!("sqlite:{}", self.bot.directory().join("bot.db").display())
+    }
+
+    /// As if the claims of the dead had run out.
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+    pub async fn claims_run_out(&self) {
+        let mut database = SqliteConnection::connect(&self.database()).await.unwrap();
+        for expired in [
+            "UPDATE inbox SET claimed_until = 0 WHERE state = 'pending'",
+            "UPDATE outbox SET due_at = 0 WHERE state = 'waiting'",
+        ] {
+            sqlx::query(expired).execute(&mut database).await.unwrap();
+        }
+        database.close().await.unwrap();
     }
 
     /// What another process says that would serve with the same configuration, and ends.
