@@ -351,7 +351,8 @@ impl Rooms for super::matrix::Homeserver {
 
     fn shown(&self, channel: &str) -> Vec<Shown> {
         let said = self.said("U1", channel);
-        let is_file = |it: &Value| it["content"]["msgtype"] != "m.text";
+        // What cannot be read is shown too, so that a story that fails tells of it.
+        let is_file = |it: &Value| matches!(it["msgtype"].as_str(), Some("m.image" | "m.file"));
         let shown = said.iter().filter(|it| !is_file(it)).map(|it| {
             let under = it["thread"].as_str();
             let pictures =
@@ -363,7 +364,8 @@ impl Rooms for super::matrix::Homeserver {
                 key: it["content"]["io.github.smartcloudops.key"].to_string(),
                 pictures: pictures.count(),
                 is_green: now["formatted_body"].to_string().contains("#2eb886"),
-                content: json!({"text": now["body"], "html": now["formatted_body"]}),
+                content: json!({"text": now["body"], "html": now["formatted_body"],
+                    "readable": it["readable"]}),
             }
         });
         shown.collect()
