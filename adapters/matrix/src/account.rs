@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use matrix_sdk_crypto::{
-    CollectStrategy, OlmMachine,
+    CollectStrategy,
     types::requests::{AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest},
 };
 use ruma::{
@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     events::Myself,
-    keys::Keys,
+    machine::Machine,
     refusals::Failed,
     rooms::Rooms,
     rows::{Rows, thing},
@@ -80,7 +80,7 @@ impl Session {
 /// An account that is logged in.
 pub(crate) struct Account {
     pub(crate) wire: Wire,
-    pub(crate) olm: OlmMachine,
+    pub(crate) olm: Machine,
     pub(crate) rows: Arc<Rows>,
     pub(crate) session: Session,
     pub(crate) me: Myself,
@@ -157,11 +157,11 @@ impl Account {
 
     /// Asks the homeserver for somebody's devices and identity; whether they have one there.
     pub(crate) async fn query(&self, user: &UserId) -> Result<bool, Failed> {
-        let (id, query) = self.olm.query_keys_for_users([user]);
+        let (id, query) = self.olm.turn().await.query_keys_for_users([user]);
         let mut request = get_keys::v3::Request::new();
         request.device_keys = query.device_keys;
         let answer = self.wire.send(request).await?;
-        self.olm.mark_request_as_sent(&id, &answer).await?;
+        self.olm.turn().await.mark_request_as_sent(&id, &answer).await?;
         Ok(answer.master_keys.contains_key(user))
     }
 
@@ -221,12 +221,12 @@ async fn machine(
     rows: &Arc<Rows>,
     login: &Login,
     session: Session,
-) -> Result<(OlmMachine, Session), Failed> {
+) -> Result<(Machine, Session), Failed> {
     // A homeserver may let another program's keys be overwritten, and that one and the bot would both be deaf.
     let is_anothers = !rows.have_keys().await? && key_of(wire, &session).await?.is_some();
     if !is_anothers {
         let olm = keys_of(wire, rows, &session).await?;
-        let ours = olm.identity_keys().ed25519.to_base64();
+        let ours = olm.turn().await.identity_keys().ed25519.to_base64();
         if key_of(wire, &session).await? == Some(ours) {
             return Ok((olm, session));
         }
@@ -248,9 +248,8 @@ async fn machine(
     Ok((keys_of(wire, rows, &session).await?, session))
 }
 
-async fn keys_of(wire: &Wire, rows: &Arc<Rows>, session: &Session) -> Result<OlmMachine, Failed> {
-    let keys = Keys::load(rows.clone()).await?;
-    let olm = OlmMachine::with_store(&session.user, &session.device, keys, None).await?;
+async fn keys_of(wire: &Wire, rows: &Arc<Rows>, session: &Session) -> Result<Machine, Failed> {
+    let olm = Machine::open(rows.clone(), &session.user, &session.device).await?;
     flush(wire, &olm).await?;
     Ok(olm)
 }
@@ -298,8 +297,9 @@ async fn display_name(wire: &Wire, user: &UserId) -> Option<String> {
     Some(name).filter(|name| !name.trim().is_empty())
 }
 
-async fn flush(wire: &Wire, olm: &OlmMachine) -> Result<(), Failed> {
-    for request in olm.outgoing_requests().await? {
+async fn flush(wire: &Wire, olm: &Machine) -> Result<(), Failed> {
+    let requests = olm.turn().await.outgoing_requests().await?;
+    for request in requests {
         carry(wire, olm, &request).await?;
     }
     Ok(())
@@ -308,7 +308,7 @@ async fn flush(wire: &Wire, olm: &OlmMachine) -> Result<(), Failed> {
 /// Sends one thing that the keys need sent, and tells them the answer.
 pub(crate) async fn carry(
     wire: &Wire,
-    olm: &OlmMachine,
+    olm: &Machine,
     outgoing: &OutgoingRequest,
 ) -> Result<(), Failed> {
     let id = outgoing.request_id();
@@ -322,22 +322,22 @@ pub(crate) async fn carry(
                 }
                 answer => answer?,
             };
-            olm.mark_request_as_sent(id, &answer).await?;
+            olm.turn().await.mark_request_as_sent(id, &answer).await?;
         }
         AnyOutgoingRequest::KeysQuery(query) => {
             let mut request = get_keys::v3::Request::new();
             request.device_keys = query.device_keys.clone();
             let answer = wire.send(request).await?;
-            olm.mark_request_as_sent(id, &answer).await?;
+            olm.turn().await.mark_request_as_sent(id, &answer).await?;
         }
         AnyOutgoingRequest::KeysClaim(request) => {
             let answer = wire.send(request.clone()).await?;
-            olm.mark_request_as_sent(id, &answer).await?;
+            olm.turn().await.mark_request_as_sent(id, &answer).await?;
         }
         AnyOutgoingRequest::ToDeviceRequest(request) => to_devices(wire, olm, request).await?,
         AnyOutgoingRequest::SignatureUpload(request) => {
             let answer = wire.send(request.clone()).await?;
-            olm.mark_request_as_sent(id, &answer).await?;
+            olm.turn().await.mark_request_as_sent(id, &answer).await?;
         }
         // Only interactive verification inside rooms makes one.
         AnyOutgoingRequest::RoomMessage(_) => {}
@@ -345,13 +345,9 @@ pub(crate) async fn carry(
     Ok(())
 }
 
-async fn to_devices(
-    wire: &Wire,
-    olm: &OlmMachine,
-    request: &ToDeviceRequest,
-) -> Result<(), Failed> {
+async fn to_devices(wire: &Wire, olm: &Machine, request: &ToDeviceRequest) -> Result<(), Failed> {
     let ToDeviceRequest { event_type, txn_id, messages } = request.clone();
     let request = send_event_to_device::v3::Request::new_raw(event_type, txn_id.clone(), messages);
     let answer = wire.send(request).await?;
-    Ok(olm.mark_request_as_sent(&txn_id, &answer).await?)
+    Ok(olm.turn().await.mark_request_as_sent(&txn_id, &answer).await?)
 }

@@ -37,7 +37,7 @@ const UNREADABLE: &str = "I cannot read this message: its sender's client did no
                           that does not help, sign out and in there.";
 
 impl Matrix {
-    /// Hears until told to stop, or until the session does not hold.
+    /// Hears until told to stop, or until the session does not hold or its keys cannot be kept.
     pub(crate) async fn listen(
         &self,
         account: &Arc<Account>,
@@ -53,7 +53,7 @@ impl Matrix {
             };
             let batch = match heard {
                 Ok(batch) => batch,
-                Err(failed @ Failed::LoggedOut(_)) => return Err(failed),
+                Err(failed @ (Failed::LoggedOut(_) | Failed::Keys(_))) => return Err(failed),
                 Err(failed) => {
                     let longer = match failed {
                         Failed::TooFast(wait) => wait,

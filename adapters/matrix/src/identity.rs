@@ -42,8 +42,8 @@ impl Account {
         let (user, device) = (&self.session.user, &self.session.device);
         // What is only here may not have come through when it was made.
         let is_published = self.query(user).await?;
-        let status = self.olm.cross_signing_status().await;
-        let known = self.olm.get_device(user, device, None).await?;
+        let status = self.olm.turn().await.cross_signing_status().await;
+        let known = self.olm.turn().await.get_device(user, device, None).await?;
         let is_signed = known.is_some_and(|device| device.is_cross_signed_by_owner());
         match (is_published, status.is_complete(), recovery) {
             (false, ..) => self.make_identity(login).await?,
@@ -89,7 +89,12 @@ impl Account {
     }
 
     async fn sign_own_device(&self) -> Result<(), Failed> {
-        let device = self.olm.get_device(&self.session.user, &self.session.device, None).await?;
+        let device = self
+            .olm
+            .turn()
+            .await
+            .get_device(&self.session.user, &self.session.device, None)
+            .await?;
         let device = device.ok_or_else(|| Failed::Keys("this device is not known".to_owned()))?;
         self.upload_signatures(device.verify().await.map_err(Failed::keys)?).await
     }
@@ -100,7 +105,7 @@ impl Account {
             upload_keys_req,
             upload_signing_keys_req: keys,
             upload_signatures_req,
-        } = self.olm.bootstrap_cross_signing(false).await?;
+        } = self.olm.turn().await.bootstrap_cross_signing(false).await?;
         if let Some(request) = upload_keys_req {
             carry(&self.wire, &self.olm, &request).await?;
         }
@@ -133,7 +138,8 @@ impl Account {
         let content = serde_json::to_value(key.event_content())?;
         self.set_account_data(&key.event_type().to_string(), &content).await?;
         self.set_account_data(DEFAULT_KEY, &json!({"key": key.key_id()})).await?;
-        let secrets = self.olm.export_cross_signing_keys().await?.ok_or_else(missing)?;
+        let secrets =
+            self.olm.turn().await.export_cross_signing_keys().await?.ok_or_else(missing)?;
         let secrets = [&secrets.master_key, &secrets.self_signing_key, &secrets.user_signing_key];
         for (name, secret) in SECRETS.iter().zip(secrets) {
             let secret = secret.clone().ok_or_else(missing)?;
@@ -175,6 +181,8 @@ impl Account {
             user_signing_key: secrets.next(),
         };
         self.olm
+            .turn()
+            .await
             .import_cross_signing_keys(export)
             .await
             .map_err(|error| wrong(&error.to_string()))?;

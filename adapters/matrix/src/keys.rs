@@ -1,7 +1,11 @@
 //! The store of keys that the cryptography asks for: everything is in memory, and each change is a row first. All rows
 //! of a change are one transaction.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use matrix_sdk_common::cross_process_lock::CrossProcessLockGeneration;
@@ -26,7 +30,6 @@ use ruma::{
     events::secret::request::SecretName,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use crate::rows::{Change, Rows};
@@ -39,6 +42,8 @@ pub(crate) struct Keys {
     rows: Arc<Rows>,
     /// Which copy this is: only the newest may write.
     copy: u64,
+    /// What is to be written together with what is still to come.
+    held: Mutex<Option<Vec<Change>>>,
 }
 
 impl fmt::Debug for Keys {
@@ -124,16 +129,46 @@ impl Keys {
         memory.save_changes(changes).await?;
         let tracked: Vec<_> = tracked.iter().map(|(user, dirty)| (&**user, *dirty)).collect();
         memory.save_tracked_users(&tracked).await?;
-        Ok(Self { memory, rows, copy })
+        Ok(Self { memory, rows, copy, held: Mutex::default() })
     }
 
-    /// To write, when this is the newest copy: what an older one knows would undo what came since.
-    async fn to_write(&self) -> Result<MutexGuard<'_, u64>> {
-        let copies = self.rows.writing.lock().await;
-        if *copies == self.copy {
-            return Ok(copies);
+    /// Does something, and writes all that it changes in one transaction at its end. When it is given up, or when the
+    /// transaction fails, nothing of it is written.
+    pub(crate) async fn at_once<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<Result<T, E>> {
+        struct GivenUp<'a>(&'a Keys);
+        impl Drop for GivenUp<'_> {
+            fn drop(&mut self) {
+                *self.0.held() = None;
+            }
         }
-        Err(failed(std::io::Error::other("the bot has logged in anew since")))
+        let _given_up = GivenUp(self);
+        *self.held() = Some(Vec::new());
+        let done = work.await;
+        let changes = self.held().take();
+        if let (Ok(_), Some(changes)) = (&done, changes) {
+            self.write(changes).await?;
+        }
+        Ok(done)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Vec<Change>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes, when this is the newest copy: what an older one knows would undo what came since.
+    async fn write(&self, changes: Vec<Change>) -> Result<()> {
+        let copies = self.rows.writing.lock().await;
+        if *copies != self.copy {
+            return Err(failed(std::io::Error::other("the bot has logged in anew since")));
+        }
+        if let Some(held) = &mut *self.held() {
+            held.extend(changes);
+            return Ok(());
+        }
+        self.rows.write(changes).await.map_err(failed)
     }
 }
 
@@ -148,7 +183,6 @@ impl CryptoStore for Keys {
     type Error = CryptoStoreError;
 
     async fn save_changes(&self, changes: Changes) -> Result<()> {
-        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         if let Some(identity) = &changes.private_identity {
             rows.push(put("identity", "", &identity.pickle().await)?);
@@ -190,15 +224,14 @@ impl CryptoStore for Keys {
             rows.push(put("room", room.as_str(), settings)?);
         }
         // Backups, dehydrated devices, key bundles and other devices' secrets are not for a bot: in memory only.
-        self.rows.write(rows).await.map_err(failed)?;
+        self.write(rows).await?;
         Ok(self.memory.save_changes(changes).await?)
     }
 
     async fn save_pending_changes(&self, changes: PendingChanges) -> Result<()> {
-        let _writing = self.to_write().await?;
         // Without an account there is nothing to change, and the memory would forget the one it has.
         let Some(account) = &changes.account else { return Ok(()) };
-        self.rows.write(vec![put("account", "", &account.pickle())?]).await.map_err(failed)?;
+        self.write(vec![put("account", "", &account.pickle())?]).await?;
         Ok(self.memory.save_pending_changes(changes).await?)
     }
 
@@ -207,26 +240,23 @@ impl CryptoStore for Keys {
         sessions: Vec<InboundGroupSession>,
         backed_up_to_version: Option<&str>,
     ) -> Result<()> {
-        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         for session in &sessions {
             rows.push(inbound(session).await?);
         }
-        self.rows.write(rows).await.map_err(failed)?;
+        self.write(rows).await?;
         Ok(self.memory.save_inbound_group_sessions(sessions, backed_up_to_version).await?)
     }
 
     async fn save_tracked_users(&self, users: &[(&UserId, bool)]) -> Result<()> {
-        let _writing = self.to_write().await?;
         let rows = users.iter().map(|(user, dirty)| put("tracked", user.as_str(), dirty));
-        self.rows.write(rows.collect::<Result<_>>()?).await.map_err(failed)?;
+        self.write(rows.collect::<Result<_>>()?).await?;
         Ok(self.memory.save_tracked_users(users).await?)
     }
 
     async fn delete_outgoing_secret_requests(&self, request_id: &TransactionId) -> Result<()> {
-        let _writing = self.to_write().await?;
         let row = ("request", request_id.to_string(), None);
-        self.rows.write(vec![row]).await.map_err(failed)?;
+        self.write(vec![row]).await?;
         Ok(self.memory.delete_outgoing_secret_requests(request_id).await?)
     }
 
@@ -235,14 +265,12 @@ impl CryptoStore for Keys {
     }
 
     async fn set_custom_value(&self, key: &str, value: Vec<u8>) -> Result<()> {
-        let _writing = self.to_write().await?;
-        self.rows.write(vec![put("custom", key, &value)?]).await.map_err(failed)?;
+        self.write(vec![put("custom", key, &value)?]).await?;
         Ok(self.memory.set_custom_value(key, value).await?)
     }
 
     async fn remove_custom_value(&self, key: &str) -> Result<()> {
-        let _writing = self.to_write().await?;
-        self.rows.write(vec![("custom", key.to_owned(), None)]).await.map_err(failed)?;
+        self.write(vec![("custom", key.to_owned(), None)]).await?;
         Ok(self.memory.remove_custom_value(key).await?)
     }
 

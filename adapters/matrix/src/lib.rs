@@ -23,6 +23,7 @@ pub mod events;
 mod hear;
 mod identity;
 mod keys;
+mod machine;
 mod markup;
 mod matrix;
 mod message;

@@ -317,6 +317,10 @@ impl Matrix {
             self.account.send_replace(Some(account.clone()));
             let Err(failed) = self.listen(&account, inbox, shutdown).await else { return Ok(()) };
             self.account.send_replace(None);
+            if let Failed::Keys(_) = failed {
+                // Those in memory may be ahead of those that are kept: begin anew with these.
+                return Err(failed.into());
+            }
             self.logged_out(&account, failed).await?;
             if last.is_some_and(|last| last.elapsed() < LASTS) {
                 return Err(Failed::LoggedOut("new ones are taken away at once".to_owned()).into());

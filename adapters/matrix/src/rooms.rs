@@ -125,7 +125,7 @@ impl Account {
 
     async fn is_encrypted(&self, room: &RoomId) -> Result<bool, Failed> {
         // Once encrypted, always encrypted, whatever the homeserver says later.
-        if self.olm.room_settings(room).await?.is_some() {
+        if self.olm.turn().await.room_settings(room).await?.is_some() {
             return Ok(true);
         }
         let request = get_state_event_for_key::v3::Request::new(
@@ -135,7 +135,8 @@ impl Account {
         );
         match self.wire.send(request).await {
             Ok(_) => {
-                let set = self.olm.set_room_settings(room, &RoomSettings::default()).await;
+                let set =
+                    self.olm.turn().await.set_room_settings(room, &RoomSettings::default()).await;
                 set.map_err(Failed::keys)?;
                 Ok(true)
             }

@@ -260,7 +260,7 @@ impl Account {
         // Signs are never encrypted: the protocol has no place for them otherwise.
         let (kind, content) = if kind != REACTION && self.room(room).await?.is_encrypted {
             self.give_keys(room).await?;
-            let sealed = self.olm.encrypt_room_event_raw(room, kind, &content).await;
+            let sealed = self.olm.turn().await.encrypt_room_event_raw(room, kind, &content).await;
             let sealed = sealed.map_err(Failed::keys)?;
             (ENCRYPTED, sealed.content.cast_unchecked())
         } else {
@@ -286,17 +286,19 @@ impl Account {
             }
         }
         let users = || readers.iter().map(OwnedUserId::deref);
-        self.olm.update_tracked_users(users()).await?;
+        self.olm.turn().await.update_tracked_users(users()).await?;
         self.flush().await?;
-        if let Some((id, request)) = self.olm.get_missing_sessions(users()).await? {
+        let missing = self.olm.turn().await.get_missing_sessions(users()).await?;
+        if let Some((id, request)) = missing {
             let answer = self.wire.send(request).await?;
-            self.olm.mark_request_as_sent(&id, &answer).await?;
+            self.olm.turn().await.mark_request_as_sent(&id, &answer).await?;
         }
         let settings = EncryptionSettings {
             sharing_strategy: self.readers.clone(),
             ..EncryptionSettings::default()
         };
-        for request in self.olm.share_room_key(id, users(), settings).await? {
+        let keys = self.olm.turn().await.share_room_key(id, users(), settings).await?;
+        for request in keys {
             self.to_devices(&request).await?;
         }
         Ok(())
@@ -307,7 +309,7 @@ impl Account {
         if self.readers != CollectStrategy::IdentityBasedStrategy {
             return Ok(false);
         }
-        let identity = self.olm.get_identity(user, None).await?;
+        let identity = self.olm.turn().await.get_identity(user, None).await?;
         Ok(matches!(identity, Some(UserIdentity::Other(it)) if it.has_verification_violation()))
     }
 

@@ -5,7 +5,7 @@ use std::{ops::Deref as _, time::Duration};
 
 use matrix_sdk_common::deserialized_responses::UnableToDecryptReason;
 use matrix_sdk_crypto::{
-    DecryptionSettings, EncryptionSyncChanges, RoomEventDecryptionResult, TrustRequirement,
+    EncryptionSyncChanges, RoomEventDecryptionResult,
     types::events::room::encrypted::EncryptedEvent,
 };
 use ruma::{
@@ -24,14 +24,12 @@ use serde_json::{Value, value::to_raw_value};
 
 use crate::{
     account::Account,
+    machine::DECRYPTION,
     refusals::Failed,
     rows::thing,
     trust::{Proof, Sessions, session_name},
 };
 
-/// Everything is decrypted; how far the sender is to be trusted is judged here, and said.
-pub(crate) const DECRYPTION: DecryptionSettings =
-    DecryptionSettings { sender_device_trust_requirement: TrustRequirement::Untrusted };
 pub(crate) const ENCRYPTED: &str = "m.room.encrypted";
 /// Events whose key is waited for. More would be somebody's flood.
 const MOST_WAITING: usize = 200;
@@ -169,7 +167,11 @@ impl Account {
         let senders = events.iter().filter(sealed).filter_map(|event| field(event, "sender"));
         let senders: Vec<OwnedUserId> = senders.filter_map(|sender| sender.parse().ok()).collect();
         if !senders.is_empty() {
-            self.olm.update_tracked_users(senders.iter().map(OwnedUserId::deref)).await?;
+            self.olm
+                .turn()
+                .await
+                .update_tracked_users(senders.iter().map(OwnedUserId::deref))
+                .await?;
             self.flush().await?;
         }
         for raw in events {
@@ -211,14 +213,14 @@ impl Account {
             unused_fallback_keys: answer.device_unused_fallback_key_types.as_deref(),
             next_batch_token: Some(answer.next_batch.clone()),
         };
-        self.olm.receive_sync_changes(changes, &DECRYPTION).await?;
+        self.olm.receive(changes).await?;
         self.flush().await?;
         let mut readable = Vec::new();
         let waiting = self.waiting.lock().await.clone();
         // Not by what came just now: before a crash it may have come already.
         for (room, event) in waiting {
             let sealed = Raw::from_json(to_raw_value(&event)?);
-            if self.olm.is_room_key_available(&sealed, &room).await? {
+            if self.olm.turn().await.is_room_key_available(&sealed, &room).await? {
                 readable.push((room, event));
             }
         }
@@ -252,7 +254,7 @@ impl Account {
             return Ok(event.clone());
         }
         let sealed: Raw<EncryptedEvent> = Raw::from_json(to_raw_value(event)?);
-        let opened = self.olm.try_decrypt_room_event(&sealed, room, &DECRYPTION).await;
+        let opened = self.olm.turn().await.try_decrypt_room_event(&sealed, room, &DECRYPTION).await;
         Ok(match opened.map_err(Failed::keys)? {
             RoomEventDecryptionResult::Decrypted(opened) => {
                 serde_json::from_str(opened.event.json().get())?
@@ -279,7 +281,8 @@ impl Account {
             return Ok(heard(event.clone(), Proof::Clear));
         }
         let sealed = raw.cast_ref_unchecked::<EncryptedEvent>();
-        let opened = match self.olm.try_decrypt_room_event(sealed, room, &DECRYPTION).await {
+        let opened = self.olm.turn().await.try_decrypt_room_event(sealed, room, &DECRYPTION).await;
+        let opened = match opened {
             Ok(opened) => opened,
             Err(error) => return Ok(heard(event.clone(), Proof::Unreadable(error.to_string()))),
         };

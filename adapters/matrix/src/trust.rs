@@ -78,7 +78,7 @@ impl Account {
             (state, _) => return Ok(Proof::Unproven(format!("{state:?}"))),
         };
         // The device may be gone since, or its owner's identity may be another one.
-        let known = self.olm.get_device(&info.sender, device, None).await?;
+        let known = self.olm.turn().await.get_device(&info.sender, device, None).await?;
         let is_its = |key: Option<Curve25519PublicKey>| match &info.algorithm_info {
             AlgorithmInfo::MegolmV1AesSha2 { curve25519_key, .. } => {
                 key.is_some_and(|key| key.to_base64() == *curve25519_key)
@@ -88,7 +88,7 @@ impl Account {
         if !known.is_some_and(|it| it.is_cross_signed_by_owner() && is_its(it.curve25519_key())) {
             return Ok(Proof::Unproven("its owner's signature is gone".to_owned()));
         }
-        Ok(match self.olm.get_identity(&info.sender, None).await? {
+        Ok(match self.olm.turn().await.get_identity(&info.sender, None).await? {
             Some(UserIdentity::Other(identity)) if identity.identity_needs_user_approval() => {
                 Proof::Unproven("its owner has a new identity".to_owned())
             }
@@ -119,13 +119,17 @@ impl Account {
     /// remembers it here.
     pub(crate) async fn accept(&self, user: &ruma::UserId) -> Result<bool, Failed> {
         self.query(user).await?;
-        let Some(UserIdentity::Other(identity)) = self.olm.get_identity(user, None).await? else {
+        let Some(UserIdentity::Other(identity)) =
+            self.olm.turn().await.get_identity(user, None).await?
+        else {
             return Ok(false);
         };
+        let turn = self.olm.turn().await;
         if identity.has_verification_violation() {
             identity.withdraw_verification().await?;
         }
         identity.pin_current_master_key().await?;
+        drop(turn);
         match identity.verify().await {
             Ok(signature) => {
                 self.wire.send(signature).await?;

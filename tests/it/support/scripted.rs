@@ -14,6 +14,7 @@ use axum::{
 };
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
+use smartcloudops::clock::Clock;
 use tokio::sync::watch;
 
 /// The machines it knows: address, name, environment.
@@ -45,9 +46,29 @@ pub enum Script {
     Silence,
 }
 
+impl Script {
+    /// The numbers that it gives to the machines; they go round: one is everybody's.
+    fn numbers(&self) -> &[&'static str] {
+        match self {
+            Self::Number(number) => std::slice::from_ref(number),
+            Self::Each(numbers) => numbers,
+            _ => &["42"],
+        }
+    }
+}
+
+/// What it says, and what it said before: the past stays as it was.
+#[derive(Clone, Debug)]
+struct Told {
+    script: Script,
+    /// Seconds since 1970.
+    since: f64,
+    before: Script,
+}
+
 pub struct Scripted {
     pub url: String,
-    script: watch::Sender<Script>,
+    script: watch::Sender<Told>,
     headers: Arc<Mutex<HeaderMap>>,
 }
 
@@ -58,7 +79,8 @@ impl Scripted {
 
     pub async fn knowing(machines: &[Machine], script: Script) -> Self {
         let machines: Arc<[Machine]> = machines.into();
-        let (script, told) = watch::channel(script);
+        let told = Told { before: script.clone(), script, since: 0.0 };
+        let (script, told) = watch::channel(told);
         let headers: Arc<Mutex<HeaderMap>> = Arc::default();
         let seen = headers.clone();
         let app = Router::new().fallback(move |request: Request| {
@@ -79,13 +101,15 @@ impl Scripted {
 
     /// From now on it answers like this.
     pub fn set(&self, script: Script) {
-        self.script.send_replace(script);
+        let since = Clock::system().now().timestamp() as f64;
+        let before = self.script.borrow().script.clone();
+        self.script.send_replace(Told { script, since, before });
     }
 }
 
 async fn answer(
     machines: Arc<[Machine]>,
-    mut told: watch::Receiver<Script>,
+    mut told: watch::Receiver<Told>,
     request: Request,
 ) -> Response {
     let uri = request.uri().clone();
@@ -100,20 +124,19 @@ async fn answer(
     if ask_for_machines {
         return success(&vector(&machines, &["1"]), &[]);
     }
-    while matches!(*told.borrow_and_update(), Script::Silence) {
+    while matches!(told.borrow_and_update().script, Script::Silence) {
         if told.changed().await.is_err() {
             break;
         }
     }
-    let script = told.borrow().clone();
-    let data = |numbers: &[&str]| match parameter("end").and_then(|end| end.parse::<f64>().ok()) {
-        Some(end) => matrix(&machines, numbers, end),
-        None => vector(&machines, numbers),
+    let told = told.borrow().clone();
+    let data = || match parameter("end").and_then(|end| end.parse::<f64>().ok()) {
+        Some(end) => matrix(&machines, &told, end),
+        None => vector(&machines, told.script.numbers()),
     };
-    match script {
-        Script::Number(number) => success(&data(&[number]), &[]),
-        Script::Each(numbers) => success(&data(&numbers), &[]),
-        Script::Warned(warning) => success(&data(&["42"]), &[warning]),
+    match told.script {
+        Script::Number(_) | Script::Each(_) => success(&data(), &[]),
+        Script::Warned(warning) => success(&data(), &[warning]),
         Script::Empty => success(&json!({ "resultType": "vector", "result": [] }), &[]),
         Script::Status(code, body) => (StatusCode::from_u16(code).unwrap(), body).into_response(),
         Script::Half => {
@@ -129,7 +152,6 @@ async fn answer(
     }
 }
 
-/// The numbers go round: one is everybody's.
 fn vector(machines: &[Machine], numbers: &[&str]) -> Value {
     let result: Vec<_> = machines
         .iter()
@@ -141,14 +163,15 @@ fn vector(machines: &[Machine], numbers: &[&str]) -> Value {
     json!({ "resultType": "vector", "result": result })
 }
 
-fn matrix(machines: &[Machine], numbers: &[&str], end: f64) -> Value {
+fn matrix(machines: &[Machine], told: &Told, end: f64) -> Value {
     let times = || (0..5).rev().map(|step| end - 60.0 * f64::from(step));
+    let (now, before) = (told.script.numbers(), told.before.numbers());
     let result: Vec<_> = machines
         .iter()
-        .zip(numbers.iter().cycle())
-        .map(|(machine, number)| {
-            let values: Vec<_> = times().map(|at| json!([at, number])).collect();
-            json!({ "metric": labels(machine), "values": values })
+        .zip(now.iter().cycle().zip(before.iter().cycle()))
+        .map(|(machine, (now, before))| {
+            let values = times().map(|at| json!([at, if at < told.since { before } else { now }]));
+            json!({ "metric": labels(machine), "values": values.collect::<Vec<_>>() })
         })
         .collect();
     json!({ "resultType": "matrix", "result": result })
