@@ -219,10 +219,18 @@ impl Ears<'_> {
                         Some(Err(error)) => return Err(lost(error)),
                     }
                 }
-                Some(acknowledgement) = in_hand.next(), if !in_hand.is_empty() => {
-                    if let Some(text) = acknowledgement {
-                        sink.send(Message::text(text)).await.map_err(lost)?;
+                Some(mut acknowledgement) = in_hand.next(), if !in_hand.is_empty() => {
+                    // All that are ready leave together.
+                    loop {
+                        if let Some(text) = acknowledgement {
+                            sink.feed(Message::text(text)).await.map_err(lost)?;
+                        }
+                        match in_hand.next().now_or_never().flatten() {
+                            Some(next) => acknowledgement = next,
+                            None => break,
+                        }
                     }
+                    sink.flush().await.map_err(lost)?;
                 }
                 _ = ping.tick() => {
                     if room && last_heard.elapsed() > DEAD_AFTER {
