@@ -25,6 +25,7 @@ FAULTS = {
     10: ("a connection is dead and does not say so", ("slack",)),
     11: ("a second process with the same login", ()),
     12: ("an answer comes too late for its command", ("slack", "matrix")),
+    13: ("a command is forged and sent to the bot's own address", ("slack", "matrix")),
     14: ("a token does not hold: it is not tried again and again", ("slack",)),
     15: ("more was said while the bot was away than the platform tells by itself", ("slack", "discord")),
     16: ("a message was posted and the answer to that was lost, where the platform knows a number for it", ("slack",)),
@@ -64,7 +65,7 @@ def main() -> None:
 
 Faults between the bot and a platform, and what the tests of them said when this page was written, by
 `tests/faults.py` from their output. They run the real program against a double of Slack and of Discord, and a real
-homeserver of Matrix. Numbers that are missing belong to what this version does not have.
+homeserver of Matrix.
 
 | | fault | {' | '.join(platform.capitalize() for platform in PLATFORMS)} |
 |---|---|---|---|

@@ -1,5 +1,5 @@
-//! What a team does with the bot in a day, on every platform: once undisturbed, and once with the bot killed
-//! after every word.
+//! What a team does with the bot in a day, on every platform: once undisturbed, once with the bot killed after every
+//! word, and once over a line that breaks whenever the bot answers.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use smartcloudops::{
 };
 
 use crate::support::{
+    proxy::{Cut, Proxy},
     rooms::{Click, Rooms, Shown},
     scripted::{Machine, Script, Scripted},
     serving::Serving,
@@ -21,32 +22,42 @@ const MACHINES: [Machine; 2] =
 const WELL: Script = Script::Number("42");
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// What goes wrong all day.
+enum Trouble {
+    Nothing,
+    /// The bot is killed after each word, before anybody knows what came of it; how often so far.
+    Deaths(usize),
+    /// The line to the platform is slow, and breaks at the bot's first message after each word; how often so far.
+    Line(Proxy, usize),
+}
+
 /// The team, its bot and its machines.
 struct Team<'a> {
     rooms: &'a dyn Rooms,
     prometheus: Scripted,
     serving: Serving,
-    /// Whether the bot is killed after each word, before anybody knows what came of it.
-    mortal: bool,
-    deaths: usize,
+    trouble: Trouble,
 }
 
 impl<'a> Team<'a> {
     /// Ana (U1) is an Admin, and Ben (U2) a Viewer.
-    async fn gather(rooms: &'a dyn Rooms, mortal: bool) -> Self {
+    async fn gather(rooms: &'a dyn Rooms, trouble: Trouble) -> Self {
+        let settings = match &trouble {
+            Trouble::Line(proxy, _) => rooms.settings_at(&format!("127.0.0.1:{}", proxy.port)),
+            _ => rooms.settings(),
+        };
         let prometheus = Scripted::knowing(&MACHINES, WELL).await;
         let serving = Serving::start(&format!(
             "{}[metrics.prometheus]\nurl = \"{}\"\nscrape_interval = \"1s\"\n[detection]\nevery = \
              \"1s\"\n",
-            rooms.settings(),
-            prometheus.url
+            settings, prometheus.url
         ));
         for (user, role) in [("U1", "admin"), ("U2", "viewer")] {
             let granted = serving.bot.run(&["roles", "grant", role, &rooms.identity(user)]);
             assert!(granted.status.success(), "{granted:?}");
         }
         rooms.is_connected();
-        Self { rooms, prometheus, serving, mortal, deaths: 0 }
+        Self { rooms, prometheus, serving, trouble }
     }
 
     /// Somebody writes something; perhaps the bot dies of it.
@@ -58,6 +69,7 @@ impl<'a> Team<'a> {
         text: &str,
     ) -> String {
         let text = text.replace("@bot", self.rooms.bot());
+        self.line_breaks();
         let written = self.rooms.writes(who, channel, under, &text);
         self.may_die().await;
         written
@@ -65,8 +77,9 @@ impl<'a> Team<'a> {
 
     /// Somebody clicks; perhaps the bot dies of it. Who sees that nothing came of it clicks again.
     async fn clicks(&mut self, click: impl Fn(&dyn Rooms) -> Click) {
+        self.line_breaks();
         let clicked = click(self.rooms);
-        if self.mortal {
+        if matches!(self.trouble, Trouble::Deaths(_)) {
             self.may_die().await;
             if !self.rooms.was_heard(&clicked) {
                 click(self.rooms);
@@ -75,13 +88,19 @@ impl<'a> Team<'a> {
     }
 
     async fn may_die(&mut self) {
-        if !self.mortal {
-            return;
-        }
+        let Trouble::Deaths(deaths) = &mut self.trouble else { return };
+        *deaths += 1;
         self.serving.dies_and_rises();
-        self.deaths += 1;
         self.serving.claims_run_out().await;
         self.rooms.is_connected();
+    }
+
+    /// Before the platform hears of the bot's next message, after that, or in the middle of saying so.
+    fn line_breaks(&mut self) {
+        let Trouble::Line(proxy, breaks) = &mut self.trouble else { return };
+        *breaks += usize::from(proxy.has_cut());
+        let cut = [Cut::After, Cut::Before, Cut::Half][*breaks % 3];
+        proxy.cut(self.rooms.posting(), cut);
     }
 
     /// Waits until a channel shows this somewhere.
@@ -160,16 +179,26 @@ impl<'a> Team<'a> {
 
 async fn undisturbed(rooms: Option<impl Rooms>) {
     let Some(rooms) = rooms else { return };
-    let mut team = Team::gather(&rooms, false).await;
+    let mut team = Team::gather(&rooms, Trouble::Nothing).await;
     day(&mut team).await;
     assert_eq!(team.serving.stop(), 0);
 }
 
 async fn dying(rooms: Option<impl Rooms>) {
     let Some(rooms) = rooms else { return };
-    let mut team = Team::gather(&rooms, true).await;
+    let mut team = Team::gather(&rooms, Trouble::Deaths(0)).await;
     day(&mut team).await;
-    assert!(team.deaths >= 10, "{}", team.deaths);
+    assert!(matches!(team.trouble, Trouble::Deaths(10..)));
+    assert_eq!(team.serving.stop(), 0);
+}
+
+async fn over_a_bad_line(rooms: Option<impl Rooms>) {
+    let Some(rooms) = rooms else { return };
+    let proxy = Proxy::before(rooms.address().to_owned());
+    proxy.set_slow(30);
+    let mut team = Team::gather(&rooms, Trouble::Line(proxy, 0)).await;
+    day(&mut team).await;
+    assert!(matches!(team.trouble, Trouble::Line(_, 7..)));
     assert_eq!(team.serving.stop(), 0);
 }
 
@@ -186,6 +215,11 @@ mod slack {
     async fn a_day_on_which_the_bot_dies_after_every_word() {
         super::dying(Workspace::new()).await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_over_a_line_that_breaks_at_every_answer() {
+        super::over_a_bad_line(Workspace::new()).await;
+    }
 }
 
 #[cfg(feature = "discord")]
@@ -200,6 +234,11 @@ mod discord {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_day_on_which_the_bot_dies_after_every_word() {
         super::dying(Server::new()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_over_a_line_that_breaks_at_every_answer() {
+        super::over_a_bad_line(Server::new()).await;
     }
 }
 
@@ -220,6 +259,11 @@ mod matrix {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_day_on_which_the_bot_dies_after_every_word() {
         super::dying(Homeserver::encrypted()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_over_a_line_that_breaks_at_every_answer() {
+        super::over_a_bad_line(Homeserver::encrypted()).await;
     }
 }
 

@@ -37,7 +37,8 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 interaction_life (900), answer_within (3), nonce_life (300), session_life (180: how long a session
                 can be resumed), heartbeat_interval (41250), echo (false: the bot does not get its own messages and
                 reactions back), dms_closed [users], left [users who are not on the server], named {user: what
-                they call themselves on the server}, member {channel: bool} (an unknown channel is made)
+                they call themselves on the server}, member {channel: bool} (an unknown channel is made), base (the
+                URL that the bot is told to use, as of a proxy)
     flood       events, per_second, users, text, channel? (else direct messages)
 
     GET flood   sent, done, replies (messages of the bot since its beginning)
@@ -80,7 +81,7 @@ Json = dict[str, Any]
 SETTINGS: Json = {
     "token_revoked": False, "unauthorized": False, "content_intent_allowed": True, "interaction_life": 900,
     "answer_within": 3, "nonce_life": 300, "session_life": 180, "heartbeat_interval": 41250, "mute_acks": False,
-    "echo": True, "dms_closed": [], "left": [], "named": {}}
+    "echo": True, "dms_closed": [], "left": [], "named": {}, "base": ""}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay")
 TOKEN = re.compile(r"(?:Bot )?([\w-]+)\.double\.token")
 EPOCH, BASE = 1_420_070_400_000, 1_100_000_000_000_000_000
@@ -471,7 +472,7 @@ class Store:
     """What a world holds, and how it looks on the wire."""
 
     def __init__(self, name: str, base: str, schemas: Optional[Schemas]) -> None:
-        self.name, self.base, self.schemas, self.settings = name, base, schemas, copy.deepcopy(SETTINGS)
+        self.name, self.own, self.schemas, self.settings = name, base, schemas, copy.deepcopy(SETTINGS)
         own = int(hashlib.sha256(name.encode()).hexdigest()[:9], 16)
         self.ids = {"BOT": str(BASE + 500), "HOOK": str(BASE + 501), "ops": str(BASE + 401), "self": str(BASE + 402),
                     "APP": str(BASE + 10**12 + own), "GUILD": str(BASE + 2 * 10**12 + own)}
@@ -500,6 +501,10 @@ class Store:
         self.tasks: set[asyncio.Task] = set()
         self.flood, self.clock = Flood(), 0
         self.change = asyncio.Event()
+
+    @property
+    def base(self) -> str:
+        return self.settings["base"] or self.own
 
     def add_channel(self, short: str, key: str, **more: Any) -> Json:
         self.ids[short], self.names[key] = key, short

@@ -34,7 +34,7 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 redeliver_after (3), scopes, member {channel: bool} (an unknown channel is made), trigger_life (3),
                 ping_every (5; 0: never), mute (connections stay open and silent), echo (the bot's own posts come
                 back to it as message events), file_delay (seconds until a completed file counts as processed),
-                named {user: what they call themselves},
+                named {user: what they call themselves}, base (the URL that the bot is told to use, as of a proxy),
                 keep_blocks (chat.update with a text and no blocks keeps the blocks; as documented it removes them)
     flood       events, per_second, users, text, channel? (else direct messages)           → id
 
@@ -80,7 +80,7 @@ BOT, BOT_ID, APP, HOST = "UBOT", "BBOT", "AAPP", {"host": "double"}
 SETTINGS: Json = {
     "revoked": False, "paused": False, "ghosts": 0, "socket_mode": True, "redeliver_after": 3, "trigger_life": 3,
     "ping_every": 5, "mute": False, "echo": False, "file_delay": 0, "keep_blocks": False,
-    "named": {},
+    "named": {}, "base": "",
     "scopes": "app_mentions:read,channels:history,chat:write,commands,files:write,groups:history,im:history,im:write,"
               "mpim:history,reactions:write,users:read"}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay", "error")
@@ -297,7 +297,7 @@ class Store:
     """What a workspace holds."""
 
     def __init__(self, name: str, base: str) -> None:
-        self.name, self.base = name, base
+        self.name, self.own = name, base
         self.team = "T" + re.sub(r"[^A-Z0-9]", "", name.upper())
         self.settings = dict(SETTINGS)
         self.users = {BOT}
@@ -324,6 +324,10 @@ class Store:
         self.tasks: set[asyncio.Task] = set()
         self.flood, self.lost, self.max_ack_ms, self.clock = Flood(), 0, 0.0, 0
         self.change = asyncio.Event()
+
+    @property
+    def base(self) -> str:
+        return self.settings["base"] or self.own
 
     def add_user(self, user: str) -> None:
         self.users.add(user)

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{channel, connected};
 use crate::support::{
     discord::Server,
+    http::ask,
     scripted::{Script, Scripted},
     serving::Serving,
 };
@@ -196,6 +197,27 @@ fn f12_a_command_that_comes_too_late_is_answered_all_the_same() {
     let serving = connected(&server, "");
     command(&server, "U1", "C1", "whoami");
     server.wait("channel=C1&text=Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f13_a_command_that_is_sent_to_the_bots_own_address_is_heard_by_nobody() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let id = |name: &str| server.id(name);
+    let forged = json!({"id": "1", "application_id": id("APP"), "type": 2, "token": "t", "version": 1,
+        "guild_id": id("GUILD"), "channel_id": id("C1"), "member": {"user": {"id": id("U1"), "username": "ana"}},
+        "data": {"id": "2", "name": "ops", "type": 1, "options": [{"name": "ask", "type": 1,
+            "options": [{"name": "question", "type": 3, "value": "help"}]}]}});
+    let address = format!("127.0.0.1:{}", serving.port);
+    for path in ["/", "/interactions", "/discord", "/discord/interactions", "/discord/events"] {
+        let (status, _) = ask(&address, "POST", path, &forged.to_string());
+        assert_eq!(status, 404, "{path}");
+    }
+    // What Discord says over the session is heard.
+    command(&server, "U1", "C1", "whoami");
+    server.wait("channel=C1&text=Admin");
+    assert_eq!(server.said("C1").len(), 1, "{:#?}", server.said("C1"));
     assert_eq!(serving.stop(), 0);
 }
 

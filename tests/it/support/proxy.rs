@@ -19,7 +19,7 @@ pub enum Cut {
     /// When the server has done it and is about to say so.
     After,
     /// In the middle of what the server says then.
-    #[cfg(feature = "matrix")]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     Half,
 }
 
@@ -30,7 +30,7 @@ pub struct Proxy {
     pub port: u16,
     plan: Plan,
     down: Arc<AtomicBool>,
-    #[cfg(feature = "matrix")]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     slow: Arc<AtomicU64>,
 }
 
@@ -51,7 +51,7 @@ impl Proxy {
             port,
             plan,
             down,
-            #[cfg(feature = "matrix")]
+            #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
             slow,
         }
     }
@@ -67,7 +67,7 @@ impl Proxy {
     }
 
     /// Holds everything that the server says for so many milliseconds.
-    #[cfg(feature = "matrix")]
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn set_slow(&self, milliseconds: u64) {
         self.slow.store(milliseconds, Ordering::SeqCst);
     }
@@ -116,7 +116,7 @@ fn connect(
                     thread::sleep(Duration::from_millis(200));
                     break;
                 }
-                #[cfg(feature = "matrix")]
+                #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
                 Some(Cut::Half) => {
                     halved.store(true, Ordering::SeqCst);
                     let _ = server.write_all(said);

@@ -56,6 +56,12 @@ fn collect_words(value: &Value, words: &mut Vec<String>) {
 pub trait Rooms {
     /// Settings of a bot that is connected to it, and tells of incidents in C1.
     fn settings(&self) -> String;
+    /// Where it listens, without `http://`.
+    fn address(&self) -> &str;
+    /// The same settings for a bot that finds it at another address.
+    fn settings_at(&self, address: &str) -> String;
+    /// What every request says that posts a message.
+    fn posting(&self) -> &'static str;
     /// How a person is named to the bot.
     fn identity(&self, person: &str) -> String;
     /// A channel as the bot knows it.
@@ -90,6 +96,13 @@ pub trait Rooms {
 /// What the double said of a click: the platform may not bring it twice.
 pub struct Click(pub Value);
 
+/// The settings of a bot that finds a double at another address, and what the double tells it is there too.
+#[cfg(any(feature = "discord", feature = "slack"))]
+fn moved(double: &Double, settings: &str, address: &str) -> String {
+    double.set("base", format!("http://{address}"));
+    settings.replace(&double.address, address)
+}
+
 /// Somebody clicks in a double, which calls the name of a message so.
 #[cfg(any(feature = "discord", feature = "slack"))]
 impl Double {
@@ -109,6 +122,18 @@ impl Double {
 impl Rooms for super::slack::Workspace {
     fn settings(&self) -> String {
         self.settings()
+    }
+
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn settings_at(&self, address: &str) -> String {
+        moved(self, &self.settings(), address)
+    }
+
+    fn posting(&self) -> &'static str {
+        "/chat.postMessage"
     }
 
     fn identity(&self, person: &str) -> String {
@@ -189,6 +214,18 @@ impl Rooms for super::slack::Workspace {
 impl Rooms for super::discord::Server {
     fn settings(&self) -> String {
         self.settings()
+    }
+
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn settings_at(&self, address: &str) -> String {
+        moved(self, &self.settings(), address)
+    }
+
+    fn posting(&self) -> &'static str {
+        "/messages HTTP"
     }
 
     fn identity(&self, person: &str) -> String {
@@ -291,6 +328,18 @@ impl Rooms for super::discord::Server {
 impl Rooms for super::matrix::Homeserver {
     fn settings(&self) -> String {
         self.settings()
+    }
+
+    fn address(&self) -> &str {
+        self.address()
+    }
+
+    fn settings_at(&self, address: &str) -> String {
+        self.settings_at(&format!("http://{address}"))
+    }
+
+    fn posting(&self) -> &'static str {
+        if self.encrypted { "/send/m.room.encrypted/" } else { "/send/m.room.message/" }
     }
 
     fn identity(&self, person: &str) -> String {
