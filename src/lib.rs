@@ -31,4 +31,5 @@ pub mod sampling;
 pub mod serve;
 pub mod store;
 pub mod telemetry;
+mod tls;
 pub mod watch;

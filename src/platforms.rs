@@ -4,11 +4,13 @@ mod condition;
 mod discord;
 mod matrix;
 mod slack;
+mod time;
 
 use std::{path::Path, sync::Arc};
 
 use axum::Router;
-use chat::ChatAdapter;
+use chat::{ChatAdapter, Platform};
+use chrono::TimeDelta;
 
 pub use condition::look_after;
 pub use discord::DiscordConfig;
@@ -136,6 +138,25 @@ pub async fn examine(config: &Config, clock: &Clock) -> Vec<(String, Result<Stri
         found.extend(findings.map(|it| (format!("{platform} {}", it.what), it.result)));
     }
     found
+}
+
+/// How far the clocks of the configured platforms are ahead of ours, where they say so.
+pub async fn clock_offsets(config: &Config, clock: &Clock) -> Vec<(Platform, TimeDelta)> {
+    let Config { slack, discord, matrix, .. } = config;
+    let known = [
+        (Platform::Slack, slack.tokens().is_some(), slack.address()),
+        (Platform::Discord, discord.token().is_some(), discord.address()),
+        (Platform::Matrix, !matches!(matrix.secrets(), (None, None)), matrix.address()),
+    ];
+    let mut offsets = Vec::new();
+    for (platform, is_configured, address) in known {
+        if let (true, Ok(address)) = (is_configured, address)
+            && let Some(offset) = time::clock_offset(address, clock).await
+        {
+            offsets.push((platform, offset));
+        }
+    }
+    offsets
 }
 
 /// Where a platform is asked. Tokens go there: only this machine may be asked in clear.

@@ -67,6 +67,9 @@ async fn examine(file: Option<&Path>) -> Vec<Finding> {
             .into_iter()
             .map(|(part, found)| Finding { part: part.into(), found }),
     );
+    for (platform, offset) in platforms::clock_offsets(&config, &clock).await {
+        findings.push(Finding { part: format!("{platform} clock").into(), found: agrees(offset) });
+    }
     findings.push(finding("logs", writable(&config)));
     findings.push(finding("disk", free_space(&config)));
     findings.push(finding("http", listens(&config).await));
@@ -139,20 +142,22 @@ async fn metrics(config: &Config, clock: &Clock) -> Vec<Finding> {
     };
     let mut findings = vec![finding("metrics", hosts)];
     if let Some(offset) = source.clock_offset {
-        let apart = offset.abs();
-        let apart_text = format::span(apart.num_milliseconds() as f64 / 1000.0);
-        findings.push(finding(
-            "metrics clock",
-            if apart > MOST_CLOCK_DIFFERENCE {
-                Err(format!(
-                    "it is {apart_text} apart from this machine's: start the time service on both"
-                ))
-            } else {
-                Ok(format!("{apart_text} apart"))
-            },
-        ));
+        findings.push(finding("metrics clock", agrees(offset)));
     }
     findings
+}
+
+/// Whether a clock that is so far ahead of this machine's will do.
+fn agrees(offset: TimeDelta) -> Result<String, String> {
+    let apart = offset.abs();
+    let apart_text = format::span(apart.num_milliseconds() as f64 / 1000.0);
+    if apart > MOST_CLOCK_DIFFERENCE {
+        return Err(format!(
+            "it is {apart_text} {} this machine's: start the time service, e.g. `timedatectl set-ntp true`",
+            if offset > TimeDelta::zero() { "ahead of" } else { "behind" }
+        ));
+    }
+    Ok(format!("{apart_text} apart"))
 }
 
 fn writable(config: &Config) -> Result<String, String> {
@@ -262,6 +267,13 @@ mod tests {
     fn a_stopped_clock_is_found() {
         assert!(sane(DateTime::UNIX_EPOCH).unwrap_err().contains("time service"));
         assert!(sane(EARLIEST).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_far_from_ours_is_wrong() {
+        assert_eq!(agrees(TimeDelta::milliseconds(-300)), Ok("0.3 s apart".to_owned()));
+        assert!(agrees(TimeDelta::minutes(7)).unwrap_err().starts_with("it is 7 min ahead of"));
+        assert!(agrees(TimeDelta::minutes(-7)).unwrap_err().starts_with("it is 7 min behind"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl DiscordConfig {
         self.address().map(drop)
     }
 
-    fn address(&self) -> Result<url::Url, String> {
+    pub(super) fn address(&self) -> Result<url::Url, String> {
         address("discord.api_url", &self.api_url, "https://discord.com/api/v10")
     }
 }

@@ -69,7 +69,7 @@ impl MatrixConfig {
         self.address().map(drop)
     }
 
-    fn address(&self) -> Result<url::Url, String> {
+    pub(super) fn address(&self) -> Result<url::Url, String> {
         address("matrix.homeserver", &self.homeserver, "https://matrix.example.org")
     }
 }

@@ -77,7 +77,7 @@ impl SlackConfig {
         }
     }
 
-    fn address(&self) -> Result<url::Url, String> {
+    pub(super) fn address(&self) -> Result<url::Url, String> {
         address("slack.api_url", &self.api_url, "https://slack.com/api")
     }
 }

@@ -38,7 +38,7 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 can be resumed), heartbeat_interval (41250), echo (false: the bot does not get its own messages and
                 reactions back), dms_closed [users], left [users who are not on the server], named {user: what
                 they call themselves on the server}, member {channel: bool} (an unknown channel is made), base (the
-                URL that the bot is told to use, as of a proxy)
+                URL that the bot is told to use, as of a proxy), permissions (of the bot on the server)
     flood       events, per_second, users, text, channel? (else direct messages)
 
     GET flood   sent, done, replies (messages of the bot since its beginning)
@@ -78,10 +78,12 @@ from typing import Any, Callable, Coroutine, Iterator, Optional
 from aiohttp import WSMsgType, web
 
 Json = dict[str, Any]
+PERMISSIONS, VIEW_CHANNEL = str((1 << 50) - 1 & ~(1 << 3)), str(1 << 10)
 SETTINGS: Json = {
     "token_revoked": False, "unauthorized": False, "content_intent_allowed": True, "interaction_life": 900,
     "answer_within": 3, "nonce_life": 300, "session_life": 180, "heartbeat_interval": 41250, "mute_acks": False,
-    "echo": True, "dms_closed": [], "left": [], "named": {}, "base": ""}
+    "echo": True, "dms_closed": [], "left": [], "named": {}, "base": "",
+    "permissions": PERMISSIONS}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay")
 TOKEN = re.compile(r"(?:Bot )?([\w-]+)\.double\.token")
 EPOCH, BASE = 1_420_070_400_000, 1_100_000_000_000_000_000
@@ -89,7 +91,6 @@ GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, DIRECT_MESSAGES, DIRECT_REACTIONS, MESS
     1 << bit for bit in (0, 9, 10, 12, 13, 15))
 INTENTS = sum(1 << bit for bit in (*range(17), 20, 21, 24, 25))
 SUPPRESS_EMBEDS, HAS_THREAD, EPHEMERAL, LOADING, SILENT, VOICE, V2 = (1 << bit for bit in (2, 5, 6, 7, 12, 13, 15))
-PERMISSIONS, VIEW_CHANNEL = str((1 << 50) - 1 & ~(1 << 3)), str(1 << 10)
 ENDING = (4004, 4006, 4007, *range(4009, 4015))
 MAX_FILE, REPLAY = 10 << 20, 10_000
 COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
@@ -843,7 +844,8 @@ class Rest(Store):
     @route("GET", "/users/@me/guilds")
     def get_guilds(self, call: Call) -> list:
         call.number("limit", 200, 200)
-        return [{"id": self.ids["GUILD"], "name": self.name, "owner": False, "permissions": PERMISSIONS, "features": []}]
+        return [{"id": self.ids["GUILD"], "name": self.name, "owner": False,
+                 "permissions": self.settings["permissions"], "features": []}]
 
     @route("GET", "/applications/@me")
     @route("GET", "/oauth2/applications/@me")

@@ -81,8 +81,8 @@ SETTINGS: Json = {
     "revoked": False, "paused": False, "ghosts": 0, "socket_mode": True, "redeliver_after": 3, "trigger_life": 3,
     "ping_every": 5, "mute": False, "echo": False, "file_delay": 0, "keep_blocks": False,
     "named": {}, "base": "",
-    "scopes": "app_mentions:read,channels:history,chat:write,commands,files:write,groups:history,im:history,im:write,"
-              "mpim:history,reactions:write,users:read"}
+    "scopes": "app_mentions:read,channels:history,channels:read,chat:write,commands,files:write,groups:history,"
+              "groups:read,im:history,im:read,mpim:history,mpim:read,reactions:write,users:read"}
 FAULTS = ("429", "500", "html502", "drop_before", "drop_after", "half_body", "hang", "delay", "error")
 MAX_RETRIES, MAX_LINKS, RESPONSE_USES, RESPONSE_LIFE = 3, 10, 5, 30 * 60
 # The documented limit of an updated text is a tenth of that of a new one.

@@ -100,6 +100,26 @@ impl Rest {
         Ok(guilds.into_iter().map(|guild| guild.id).collect())
     }
 
+    /// What the bot may do on a server, as a set of bits and apart from what single channels say; `None` where it is
+    /// not on it.
+    pub(crate) async fn permissions(
+        &self,
+        token: &SecretString,
+        guild: &str,
+    ) -> Result<Option<u64>, Failed> {
+        #[derive(Deserialize)]
+        struct Guild {
+            id: String,
+            permissions: String,
+        }
+        // They come in the order of their ids.
+        let before = guild.parse::<u64>().map_or(0, |id| id.saturating_sub(1));
+        let path = format!("users/@me/guilds?limit=1&after={before}");
+        let guilds: Vec<Guild> = self.get(token, "GET servers", &path).await?;
+        let found = guilds.into_iter().find(|it| it.id == guild);
+        Ok(found.map(|it| it.permissions.parse().unwrap_or(0)))
+    }
+
     /// The role that Discord gave the bot on its server: people mention it as they mention the bot.
     pub(crate) async fn role(
         &self,

@@ -4,8 +4,26 @@ use chat::{ChatError, Conversation, Finding};
 
 use crate::slack::Slack;
 
+/// What the bot's token must be allowed to do, as in `docs/platforms/slack-manifest.yaml`.
+const SCOPES: [&str; 14] = [
+    "app_mentions:read",
+    "channels:history",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "files:write",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:read",
+    "mpim:history",
+    "mpim:read",
+    "reactions:write",
+    "users:read",
+];
+
 impl Slack {
-    /// Looks at the tokens, and whether the bot is in these channels.
+    /// Looks at the tokens, what they may do, and whether the bot is in these channels.
     pub(crate) async fn look(&self, channels: &[Conversation]) -> Vec<Finding> {
         let tokens = self.state().tokens.clone();
         let me = self.identity().await;
@@ -13,6 +31,9 @@ impl Slack {
         let mut findings = vec![finding("bot token", me, |me| {
             format!("it belongs to the workspace {}, where the bot is {}", me.team, me.user)
         })];
+        if team.is_some() {
+            findings.push(scopes(self.web.scopes(&tokens.bot).await));
+        }
         match &tokens.app {
             Some(app) => {
                 findings.push(finding("app token", self.web.socket(app).await, |_| {
@@ -45,6 +66,46 @@ impl Slack {
     }
 }
 
+fn scopes(granted: Result<Vec<String>, ChatError>) -> Finding {
+    let granted = match granted {
+        Ok(granted) => granted,
+        Err(error) => return Finding::bad("scopes", error.to_string()),
+    };
+    let missing: Vec<_> =
+        SCOPES.into_iter().filter(|scope| !granted.iter().any(|it| it == scope)).collect();
+    if missing.is_empty() {
+        return Finding::good("scopes", "the bot's token may do all that the bot does");
+    }
+    Finding::bad(
+        "scopes",
+        format!(
+            "the bot's token lacks {}: add that under \"OAuth & Permissions\", \"Bot Token Scopes\", and install the \
+             app again",
+            missing.join(", ")
+        ),
+    )
+}
+
 fn finding<T>(what: &str, found: Result<T, ChatError>, shown: impl FnOnce(T) -> String) -> Finding {
     Finding { what: what.to_owned(), result: found.map(shown).map_err(|error| error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scopes_are_those_of_the_manifest() {
+        let manifest = include_str!("../../../docs/platforms/slack-manifest.yaml");
+        let scopes = manifest.split("    bot:\n").nth(1).unwrap().lines();
+        let scopes = scopes.map_while(|line| line.strip_prefix("      - "));
+        assert_eq!(scopes.collect::<Vec<_>>(), SCOPES);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let all: Vec<_> = SCOPES.iter().map(ToString::to_string).collect();
+        assert!(scopes(Ok(all[1..].to_vec())).result.unwrap_err().contains("app_mentions:read:"));
+        assert!(scopes(Ok(all)).result.is_ok());
+    }
 }

@@ -4,8 +4,13 @@ use std::{future::Future, io, time::Duration};
 
 use chat::{ChatError, Image, cut};
 use chrono::{DateTime, TimeDelta, Utc};
+use http::{Request, header::AUTHORIZATION};
+use http_body_util::Empty;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -34,6 +39,9 @@ type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
 /// that is newer than this program must not make a posted message look like a failure.
 pub(crate) struct Web {
     client: SlackClient<Connector>,
+    /// For what Slack says beside its answers.
+    bare: Client<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
+    address: String,
 }
 
 /// Who a token belongs to.
@@ -72,14 +80,33 @@ impl Web {
             .enable_http1()
             .enable_http2()
             .build();
+        let bare = Client::builder(TokioExecutor::new()).build(connector.clone());
+        let address = address.trim_end_matches('/').to_owned();
         let connector = SlackClientHyperConnector::with_connector(connector);
-        let client = SlackClient::new(connector.with_slack_api_url(address.trim_end_matches('/')));
-        Ok(Self { client })
+        let client = SlackClient::new(connector.with_slack_api_url(&address));
+        Ok(Self { client, bare, address })
     }
 
     /// Who the bot's token belongs to.
     pub(crate) async fn identity(&self, token: &SecretString) -> Result<Identity, ChatError> {
         self.post(token, "auth.test", &json!({})).await
+    }
+
+    /// What a token may do, by the names of its scopes: a header of every answer
+    /// (<https://docs.slack.dev/authentication/installing-with-oauth#scopes>).
+    pub(crate) async fn scopes(&self, token: &SecretString) -> Result<Vec<String>, ChatError> {
+        let lost = |error: &dyn std::error::Error| unreachable(format!("auth.test: {error}"));
+        let request = Request::post(format!("{}/auth.test", self.address))
+            .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+            .body(Empty::new())
+            .map_err(|error| lost(&error))?;
+        let answer = match timeout(PATIENCE, self.bare.request(request)).await {
+            Ok(answer) => answer.map_err(|error| lost(&error))?,
+            Err(error) => return Err(lost(&error)),
+        };
+        let scopes = answer.headers().get("x-oauth-scopes").and_then(|it| it.to_str().ok());
+        let scopes = scopes.ok_or_else(|| unreachable("Slack does not name the scopes".to_owned()));
+        Ok(scopes?.split(',').map(|scope| scope.trim().to_owned()).collect())
     }
 
     /// An address for Socket Mode, good for one connection. Wants the app's token.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use crate::{
     config::{masked, masked_values},
     metrics::{MetricsError, Window},
+    tls,
 };
 
 /// The part `[metrics.prometheus]` of the configuration.
@@ -125,7 +126,7 @@ impl PrometheusConfig {
 
     /// An HTTP client that waits no longer than asked, follows no redirect, and proves who we are.
     pub(super) fn client(&self, url: &Url) -> Result<reqwest::Client, MetricsError> {
-        install_tls_provider();
+        tls::install_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("smartcloudops/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -187,14 +188,6 @@ impl PrometheusConfig {
             headers.insert(AUTHORIZATION, value);
         }
         Ok(headers)
-    }
-}
-
-/// reqwest panics without one. Whoever was first is kept.
-fn install_tls_provider() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Losing the race against another thread is fine: then there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
@@ -273,7 +266,7 @@ mod tests {
     fn basic_authentication_is_a_header() {
         let url = Url::parse("http://p").unwrap();
         let config = config("username = \"Aladdin\"\npassword = \"open sesame\"").unwrap();
-        install_tls_provider();
+        tls::install_provider();
         let value = config.default_headers(&url).unwrap()[AUTHORIZATION].clone();
         assert_eq!(value, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert!(value.is_sensitive());

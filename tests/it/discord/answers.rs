@@ -257,3 +257,18 @@ async fn a_message_shows_its_newest_picture_and_no_other() {
     assert_eq!(server.said("C1")[0]["attachments"], json!([]));
     assert_eq!(server.state()["rejected"], json!([]));
 }
+
+#[test]
+fn the_doctor_looks_at_the_token_what_the_bot_may_do_the_clock_and_the_channels() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let looks = || String::from_utf8_lossy(&serving.bot.run(&["doctor"]).stdout).into_owned();
+    let found = looks();
+    for wanted in ["all that it does", "new sessions are left", "the bot sees it", "s apart"] {
+        assert!(found.contains(wanted), "{wanted} in {found}");
+    }
+    server.set("permissions", (1 << 10).to_string());
+    let found = looks();
+    assert!(found.contains("lacks Send Messages, Send Messages in Threads"), "{found}");
+    assert_eq!(serving.stop(), 0);
+}

@@ -155,6 +155,7 @@ fn the_doctor_looks_at_the_login_the_device_and_the_rooms() {
         "matrix login",
         "signed by its account",
         "takes the homeserver's word",
+        "s apart",
     ] {
         assert!(shown.contains(wanted), "{wanted} in {shown}");
     }

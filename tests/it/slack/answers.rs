@@ -165,3 +165,23 @@ async fn what_is_too_long_is_a_file_in_the_thread() {
     assert_eq!(shared["thread_ts"], json!(posted.message), "{shared:#}");
     assert_eq!(state["rejected"], json!([]));
 }
+
+#[test]
+fn the_doctor_looks_at_the_tokens_what_they_may_do_the_clock_and_the_channels() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let looks = || String::from_utf8_lossy(&serving.bot.run(&["doctor"]).stdout).into_owned();
+    let found = looks();
+    for wanted in
+        ["all that the bot does", "Socket Mode can connect", "the bot is in it", "s apart"]
+    {
+        assert!(found.contains(wanted), "{wanted} in {found}");
+    }
+    workspace.set("scopes", "chat:write,commands");
+    let found = looks();
+    assert!(found.contains("lacks app_mentions:read, channels:history"), "{found}");
+    workspace.set("revoked", true);
+    let found = looks();
+    assert!(found.contains("WRONG  slack bot token"), "{found}");
+    assert_eq!(serving.stop(), 0);
+}
