@@ -28,6 +28,12 @@ impl Clock {
         }
     }
 
+    /// The same for a chat platform.
+    pub fn of_chat(&self) -> chat::Clock {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
+    }
+
     /// Moves a fixed clock; the machine's clock does not move.
     pub fn advance(&self, by: TimeDelta) {
         if let Some(at) = &self.0 {

@@ -40,7 +40,7 @@ impl Platforms {
         let mut platforms = Self::default();
         platforms.add_slack(config, file, clock)?;
         platforms.add_discord(config, file, clock)?;
-        platforms.add_matrix(config, file)?;
+        platforms.add_matrix(config, file, clock)?;
         Ok(platforms)
     }
 
@@ -97,15 +97,25 @@ impl Platforms {
     }
 
     #[cfg(feature = "matrix")]
-    fn add_matrix(&mut self, config: &Config, file: Option<&Path>) -> Result<(), ConfigError> {
-        let matrix = matrix::matrix(config, file)?;
+    fn add_matrix(
+        &mut self,
+        config: &Config,
+        file: Option<&Path>,
+        clock: &Clock,
+    ) -> Result<(), ConfigError> {
+        let matrix = matrix::matrix(config, file, clock)?;
         self.adapters.extend(matrix.map(|matrix| Arc::new(matrix) as Arc<dyn ChatAdapter>));
         Ok(())
     }
 
     #[cfg(not(feature = "matrix"))]
     #[expect(clippy::unused_self, reason = "the same as with the feature")]
-    fn add_matrix(&mut self, config: &Config, _: Option<&Path>) -> Result<(), ConfigError> {
+    fn add_matrix(
+        &mut self,
+        config: &Config,
+        _: Option<&Path>,
+        _: &Clock,
+    ) -> Result<(), ConfigError> {
         match config.matrix.secrets() {
             (None, None) => Ok(()),
             (Some(_), _) => Err(not_built("matrix", "password")),

@@ -163,10 +163,7 @@ fn open_console(app: &App) -> Result<Console, ServeError> {
         keep_pictures: Duration::from_hours(24 * u64::from(app.config.bot.history_days)),
         style: cli::style_of_stdout(),
         run: app.store.new_id(),
-        clock: {
-            let clock = app.clock.clone();
-            Box::new(move || clock.now())
-        },
+        clock: app.clock.of_chat(),
     })
     .map_err(ServeError::Terminal)
 }

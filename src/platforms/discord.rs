@@ -74,7 +74,6 @@ mod adapter {
     ) -> Result<Option<Discord>, ConfigError> {
         let Some(token) = config.discord.token() else { return Ok(None) };
         let file: Option<PathBuf> = file.map(Path::to_owned);
-        let clock = clock.clone();
         let settings = Settings {
             token: token.clone(),
             reload: Box::new(move || read_again(file.as_deref())?.discord.token().cloned()),
@@ -83,7 +82,7 @@ mod adapter {
             commands_everywhere: config.discord.commands_everywhere,
             api_url: config.discord.address().map_err(ConfigError::Invalid)?,
             memory: config.platform_file("discord.json")?,
-            clock: Box::new(move || clock.now()),
+            clock: clock.of_chat(),
         };
         Discord::new(settings).map(Some).map_err(|error| tls_failed("Discord", &error))
     }

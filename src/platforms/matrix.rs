@@ -94,6 +94,7 @@ mod adapter {
 
     use super::{MatrixConfig, given};
     use crate::{
+        clock::Clock,
         config::{Config, ConfigError},
         platforms::read_again,
     };
@@ -112,6 +113,7 @@ mod adapter {
     pub(crate) fn matrix(
         config: &Config,
         file: Option<&Path>,
+        clock: &Clock,
     ) -> Result<Option<Matrix>, ConfigError> {
         let Some(known) = login(&config.matrix) else { return Ok(None) };
         let file: Option<PathBuf> = file.map(Path::to_owned);
@@ -124,6 +126,7 @@ mod adapter {
             trusts_server: config.matrix.trust_server,
             only_signed_devices: config.matrix.only_signed_devices,
             file: config.platform_file("matrix.db")?,
+            clock: clock.of_chat(),
         })))
     }
 }

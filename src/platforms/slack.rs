@@ -104,13 +104,12 @@ mod adapter {
     ) -> Result<Option<Slack>, ConfigError> {
         let Some(tokens) = config.slack.tokens().map(owned) else { return Ok(None) };
         let file: Option<PathBuf> = file.map(Path::to_owned);
-        let clock = clock.clone();
         let settings = Settings {
             tokens,
             reload: Box::new(move || read_again(file.as_deref())?.slack.tokens().map(owned)),
             team: Some(config.slack.team.clone()).filter(|team| !team.is_empty()),
             api_url: config.slack.address().map_err(ConfigError::Invalid)?,
-            clock: Box::new(move || clock.now()),
+            clock: clock.of_chat(),
         };
         Slack::new(settings).map(Some).map_err(|error| tls_failed("Slack", &error))
     }

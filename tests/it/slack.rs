@@ -21,7 +21,7 @@ fn adapter(workspace: &Workspace) -> Slack {
         reload: Box::new(|| None),
         team: None,
         api_url: workspace.api_url().parse().unwrap(),
-        clock: Box::new(|| chrono::DateTime::UNIX_EPOCH),
+        clock: std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH),
     })
     .unwrap()
 }

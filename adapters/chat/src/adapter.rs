@@ -144,6 +144,9 @@ pub enum ChatError {
     },
 }
 
+/// Says what time it is.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
 /// One thing that was looked at in a set-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

@@ -22,8 +22,8 @@ mod text;
 pub mod testing;
 
 pub use adapter::{
-    ANSWER, Capabilities, ChatAdapter, ChatError, Condition, DedupeKey, Delivery, Finding, Inbox,
-    NotRecorded, Reaction, Suggest, Topic,
+    ANSWER, Capabilities, ChatAdapter, ChatError, Clock, Condition, DedupeKey, Delivery, Finding,
+    Inbox, NotRecorded, Reaction, Suggest, Topic,
 };
 pub use card::{
     Block, Button, ButtonStyle, CUT, Card, Choice, File, Image, MAX_COMMAND_BYTES, Menu, Table,

@@ -12,10 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use chat::{
-    Assurance, Block, Capabilities, Card, ChatAdapter, ChatError, Conversation, DedupeKey, Inbound,
-    Inbox, MessageRef, Origin, Platform, Style, Tone, UserRef,
+    Assurance, Block, Capabilities, Card, ChatAdapter, ChatError, Clock, Conversation, DedupeKey,
+    Inbound, Inbox, MessageRef, Origin, Platform, Style, Tone, UserRef,
 };
-use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +40,7 @@ pub struct ConsoleConfig {
     /// Unique per process, so that message ids never repeat.
     pub run: String,
     /// Where times come from.
-    pub clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    pub clock: Clock,
 }
 
 /// The terminal.
@@ -243,7 +242,7 @@ mod tests {
                 keep_pictures: Duration::MAX,
                 style: Style::Plain,
                 run: "run".to_owned(),
-                clock: Box::new(|| DateTime::UNIX_EPOCH),
+                clock: std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH),
             },
             Screen::on(paper.clone()),
             Lines::typed(lines),

@@ -8,10 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use chat::{
-    Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, Finding, Inbox,
-    MessageRef, Platform, Reaction, UserRef, pause,
+    Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey, Finding,
+    Inbox, MessageRef, Platform, Reaction, UserRef, pause,
 };
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -42,9 +41,6 @@ const KEYS_LAST: Duration = Duration::from_hours(24);
 
 /// Reads the token again, so that a new one is taken without a restart.
 pub type Reload = Box<dyn Fn() -> Option<SecretString> + Send + Sync>;
-/// Says what time it is.
-pub type Clock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
-
 /// What the adapter needs to know.
 pub struct Settings {
     /// The bot's token now.

@@ -35,5 +35,5 @@ mod session;
 mod speak;
 mod transport;
 
-pub use discord::{Clock, Discord, Reload, Settings};
+pub use discord::{Discord, Reload, Settings};
 pub use message::{MAX_TEXT, message};

@@ -71,6 +71,7 @@ impl Machine {
 mod tests {
     use std::{collections::BTreeMap, path::Path};
 
+    use chrono::DateTime;
     use matrix_sdk_crypto::{
         EncryptionSettings, RoomEventDecryptionResult, types::requests::AnyOutgoingRequest,
     };
@@ -136,7 +137,7 @@ mod tests {
     }
 
     async fn opened(file: &Path) -> Machine {
-        let rows = Arc::new(Rows::open(file).await.unwrap());
+        let rows = Arc::new(Rows::open(file, Arc::new(|| DateTime::UNIX_EPOCH)).await.unwrap());
         let (user, device) = (user_id!("@ops:example.org"), device_id!("BOT"));
         Machine::open(rows, user, device).await.unwrap()
     }

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat::{
-    Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, Finding, Inbox,
-    MessageRef, Platform, Reaction, UserRef, pause,
+    Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey, Finding,
+    Inbox, MessageRef, Platform, Reaction, UserRef, pause,
 };
 use matrix_sdk_crypto::CollectStrategy;
 use ruma::{OwnedRoomId, UserId};
@@ -57,6 +57,8 @@ pub struct Settings {
     pub only_signed_devices: bool,
     /// The file in which the keys and the place in the stream of events are kept.
     pub file: PathBuf,
+    /// The time.
+    pub clock: Clock,
 }
 
 /// One Matrix account.
@@ -75,6 +77,7 @@ pub struct Matrix {
     /// The account while it is logged in.
     account: watch::Sender<Option<Arc<Account>>>,
     /// The file, opened once: it is for one process.
+    clock: Clock,
     rows: OnceCell<Arc<Rows>>,
 }
 
@@ -112,6 +115,7 @@ impl Matrix {
             state: Mutex::new(state),
             told: Arc::default(),
             account: watch::Sender::new(None),
+            clock: settings.clock,
             rows: OnceCell::new(),
         }
     }
@@ -159,7 +163,7 @@ impl Matrix {
         } else {
             CollectStrategy::AllDevices
         };
-        let open = || async { Rows::open(&self.file).await.map(Arc::new) };
+        let open = || async { Rows::open(&self.file, self.clock.clone()).await.map(Arc::new) };
         let rows = self.rows.get_or_try_init(open).await?.clone();
         let login = self.login();
         let how = (readers, self.trusts_server);

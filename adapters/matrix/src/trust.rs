@@ -60,9 +60,12 @@ impl Heard {
 /// The sessions that spoke in a batch.
 pub(crate) type Sessions = BTreeMap<String, Heard>;
 
+/// What the names begin with under which it is kept what was heard of sessions.
+pub(crate) const HEARD: &str = "heard ";
+
 /// Under which name it is kept what was heard of a session.
 pub(crate) fn session_name(session: &str) -> String {
-    format!("heard {session}")
+    format!("{HEARD}{session}")
 }
 
 impl Account {

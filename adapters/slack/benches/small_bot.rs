@@ -29,7 +29,7 @@ async fn main() {
         reload: Box::new(|| None),
         team: None,
         api_url: api_url.parse().unwrap(),
-        clock: Box::new(|| chrono::DateTime::UNIX_EPOCH),
+        clock: Arc::new(|| chrono::DateTime::UNIX_EPOCH),
     };
     let slack = Arc::new(Slack::new(settings).unwrap());
     let (inbox, mut deliveries) = Inbox::bounded(1_000);

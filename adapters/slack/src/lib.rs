@@ -32,4 +32,4 @@ mod socket;
 mod web;
 
 pub use blocks::{MAX_TEXT, content};
-pub use slack::{Clock, Reload, Settings, Slack, Tokens};
+pub use slack::{Reload, Settings, Slack, Tokens};

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat::{
-    Block, Capabilities, Card, ChatAdapter, ChatError, Condition, Conversation, DedupeKey, File,
-    Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
+    Block, Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey,
+    File, Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
 };
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -64,9 +64,6 @@ pub struct Settings {
     /// The time, for what Slack sends without one.
     pub clock: Clock,
 }
-
-/// Says what time it is.
-pub type Clock = Box<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// One Slack workspace.
 pub struct Slack {

@@ -204,6 +204,7 @@ fn played(folder: &Path, answer: Option<&'static str>) -> (matrix::Settings, Arc
         trusts_server: false,
         only_signed_devices: false,
         file: folder.join("matrix.db"),
+        clock: Clock::system().of_chat(),
     };
     (settings, asked)
 }

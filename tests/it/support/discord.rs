@@ -68,7 +68,7 @@ impl Server {
             commands_everywhere: false,
             api_url: self.api_url().parse().unwrap(),
             memory: folder.join("discord.json"),
-            clock: Box::new(|| smartcloudops::clock::Clock::system().now()),
+            clock: smartcloudops::clock::Clock::system().of_chat(),
         }
     }
 

@@ -129,6 +129,7 @@ impl Homeserver {
             trusts_server: !self.encrypted,
             only_signed_devices: false,
             file: folder.join("matrix.db"),
+            clock: smartcloudops::clock::Clock::system().of_chat(),
         }
     }
 
