@@ -77,7 +77,8 @@ pub(crate) fn text(data: &Value) -> Option<String> {
         }
         "approve" => format!("approve {}", option("code")?),
         "reject" => format!("reject {} {}", option("code")?, option("reason")?),
-        plain @ ("status" | "incidents" | "whoami" | "help") => plain.to_owned(),
+        plain @ ("status" | "whoami" | "help") => plain.to_owned(),
+        "incidents" => "open incidents".to_owned(),
         _ => return None,
     })
 }

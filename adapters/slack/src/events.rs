@@ -134,7 +134,7 @@ pub fn home(payload: &Value, me: &Myself) -> Result<Inbound, Ignored> {
         display_name: user.to_owned(),
         message: MessageRef { conversation: conversation.clone(), message: moment.to_owned() },
         conversation,
-        text: "incidents".to_owned(),
+        text: "open incidents".to_owned(),
         origin: Origin::Command,
         edited: false,
         assurance: Assurance::Authenticated,

@@ -1,8 +1,8 @@
 //! A payload, by whichever way it came → the core's inbox.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
-use chat::{Inbound, Inbox, NotRecorded, Platform};
+use chat::{Card, Inbound, Inbox, NotRecorded, Platform};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use crate::{
     blocks::modal,
     events::{self, Ignored, Myself, Pressed, Question},
     slack::Slack,
+    web::Seen,
 };
 
 /// What kind of payload it is.
@@ -25,6 +26,11 @@ pub(crate) enum Kind {
     Interaction,
 }
 
+/// Slack waits three seconds for a word that it was heard.
+pub(crate) const RECORDED_WITHIN: Duration = Duration::from_secs(1);
+const SLOW: &str = "I heard you, but cannot write it down at this moment, so it may be lost. If nothing follows \
+                    within a minute, do it again.";
+const LOST: &str = "That could not be written down, and is not done. Do it again in a moment.";
 /// How long an event waits for the name of who said it, the first time they speak.
 const NAME_WITHIN: Duration = Duration::from_millis(500);
 /// Names that are remembered.
@@ -47,9 +53,7 @@ impl Slack {
     ) -> Result<(), NotRecorded> {
         match read(kind, payload, me, (self.clock)()) {
             Ok(Heard::Said(mut inbound)) => {
-                if let (Kind::Command, Some(address)) = (kind, payload["response_url"].as_str())
-                    && let Ok(address) = Url::parse(address)
-                {
+                if let (Kind::Command, Some(address)) = (kind, response_address(payload)) {
                     self.can_respond(&inbound.conversation.channel, address);
                 }
                 inbound.display_name = self.name(&inbound).await;
@@ -66,6 +70,29 @@ impl Slack {
                 tracing::debug!(?kind, ?reason, "left alone");
                 Ok(())
             }
+        }
+    }
+
+    /// Tells somebody that what they did takes longer to record, and then if it was not. Slack brings it once: they
+    /// have to do it again themselves.
+    pub(crate) async fn record_slowly(
+        &self,
+        address: Option<Url>,
+        recording: impl Future<Output = Result<(), NotRecorded>>,
+    ) {
+        self.tell(address.as_ref(), SLOW).await;
+        if recording.await.is_err() {
+            self.tell(address.as_ref(), LOST).await;
+        }
+    }
+
+    async fn tell(&self, address: Option<&Url>, text: &str) {
+        let Some(address) = address else {
+            // A submitted window has nowhere to tell it.
+            return tracing::warn!(text, "somebody could not be told");
+        };
+        if let Err(error) = self.respond(address, Seen::ByOne, &Card::titled(text)).await {
+            tracing::warn!(%error, text, "somebody could not be told");
         }
     }
 
@@ -109,4 +136,9 @@ fn read(kind: Kind, payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<
             }),
         Kind::Interaction => Err(Ignored::OtherKind),
     }
+}
+
+/// Where the person can be answered who did it.
+pub(crate) fn response_address(payload: &Value) -> Option<Url> {
+    payload["response_url"].as_str()?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! The other way to hear: Slack sends signed requests
 //! (<https://docs.slack.dev/authentication/verifying-requests-from-slack>).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -11,16 +11,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures::FutureExt as _;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use slack_morphism::{prelude::*, signature_verifier::SlackEventSignatureVerifier as Verifier};
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-use crate::{hear::Kind, slack::Slack};
+use crate::{
+    hear::{Kind, RECORDED_WITHIN, response_address},
+    slack::Slack,
+};
 
-/// Slack waits three seconds. What is not recorded within one is refused, and Slack sends it again.
-const RECORDED_WITHIN: Duration = Duration::from_secs(1);
 /// The largest request taken.
 const MAX_BYTES: usize = 1 << 20;
 
@@ -40,7 +42,7 @@ impl Slack {
             .with_state(self)
     }
 
-    async fn requested(&self, kind: Kind, headers: &HeaderMap, body: &[u8]) -> Response {
+    async fn requested(self: &Arc<Self>, kind: Kind, headers: &HeaderMap, body: &[u8]) -> Response {
         // Nothing of a request is read before it is known to be Slack's.
         let Some(body) =
             std::str::from_utf8(body).ok().filter(|body| self.is_signed(headers, body))
@@ -60,8 +62,16 @@ impl Slack {
         let (Some(me), Some(inbox)) = (me, inbox) else {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
-        match timeout(RECORDED_WITHIN, self.hear(kind, &payload, &me, &inbox)).await {
+        let (slack, address) = (self.clone(), response_address(&payload));
+        let mut recording = async move { slack.hear(kind, &payload, &me, &inbox).await }.boxed();
+        match timeout(RECORDED_WITHIN, &mut recording).await {
             Ok(Ok(())) => StatusCode::OK.into_response(),
+            Err(_) if kind != Kind::Event => {
+                let slack = self.clone();
+                tokio::spawn(async move { slack.record_slowly(address, recording).await });
+                StatusCode::OK.into_response()
+            }
+            // Slack comes again with it, or tells who did it that it failed.
             Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use chat::{
     Block, Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey,
-    File, Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
+    Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
 };
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -207,31 +207,33 @@ impl Slack {
         }
     }
 
-    /// The uploaded pictures of a card, in its order. An answer without its picture is still an answer.
-    async fn pictures(&self, card: &Card) -> Vec<Option<SlackFileId>> {
+    /// The uploaded pictures of a card, in its order. An answer without its picture is still an answer; only when Slack
+    /// asks to wait it is worth waiting.
+    async fn pictures(&self, card: &Card) -> Result<Vec<Option<SlackFileId>>, ChatError> {
         let mut uploaded = Vec::new();
         for block in &card.blocks {
             if let Block::Image(image) = block {
-                uploaded.push(self.picture(image).await);
+                uploaded.push(self.picture(image).await?);
             }
         }
-        uploaded
+        Ok(uploaded)
     }
 
-    async fn picture(&self, image: &Image) -> Option<SlackFileId> {
+    async fn picture(&self, image: &Image) -> Result<Option<SlackFileId>, ChatError> {
         if let Some((_, file)) = self.state().pictures.iter().find(|(png, _)| *png == image.png) {
-            return Some(file.clone());
+            return Ok(Some(file.clone()));
         }
         match self.web.upload_picture(&self.bot_token(), image).await {
             Ok(file) => {
                 let mut state = self.state();
                 state.pictures.push_front((image.png.clone(), file.clone()));
                 state.pictures.truncate(PICTURES_KEPT);
-                Some(file)
+                Ok(Some(file))
             }
+            Err(error @ ChatError::RateLimited { .. }) => Err(error),
             Err(error) => {
                 tracing::warn!(%error, name = image.name, "a picture could not be uploaded");
-                None
+                Ok(None)
             }
         }
     }
@@ -239,7 +241,7 @@ impl Slack {
     /// Shows a card; when Slack does not take its pictures, a little later, and at last without. Returns the
     /// name of the message.
     async fn show(&self, how: Way<'_>, card: &Card) -> Result<String, ChatError> {
-        let pictures = self.pictures(card).await;
+        let pictures = self.pictures(card).await?;
         let mut pauses = PICTURES_SETTLE.iter();
         loop {
             match self.send(how, content(card, &pictures)).await {
@@ -289,24 +291,41 @@ impl Slack {
     }
 
     /// Answers a slash command at its own address. Files are for members of the channel.
-    async fn respond(&self, address: &Url, seen: Seen, card: &Card) -> Result<(), ChatError> {
+    pub(crate) async fn respond(
+        &self,
+        address: &Url,
+        seen: Seen,
+        card: &Card,
+    ) -> Result<(), ChatError> {
         self.web.respond(address, seen, &content(&without_files(card), &[])).await
     }
 
-    async fn share_files(&self, card: &Card, to: To<'_>) {
-        let files = card.blocks.iter().filter_map(|block| match block {
-            Block::File(file) => Some(file),
-            _ => None,
-        });
-        for file in files {
-            self.share_file(file, to).await;
+    /// Shares the files of a card that an earlier attempt did not share. One that Slack does not take is left out.
+    async fn share_files(
+        &self,
+        card: &Card,
+        to: To<'_>,
+        again: Option<DateTime<Utc>>,
+    ) -> Result<(), ChatError> {
+        let token = self.bot_token();
+        for block in &card.blocks {
+            let Block::File(file) = block else { continue };
+            if let Some(since) = again
+                && self.web.has_file(&token, to, since, &file.name).await?
+            {
+                continue;
+            }
+            match self.web.share_text(&token, file, to).await {
+                Err(error @ (ChatError::RateLimited { .. } | ChatError::Unreachable { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, name = file.name, "a file could not be uploaded");
+                }
+                Ok(()) => {}
+            }
         }
-    }
-
-    async fn share_file(&self, file: &File, to: To<'_>) {
-        if let Err(error) = self.web.share_text(&self.bot_token(), file, to).await {
-            tracing::warn!(%error, name = file.name, "a file could not be uploaded");
-        }
+        Ok(())
     }
 
     /// The message that an earlier attempt left. A workspace that does not let the bot read what was said
@@ -405,14 +424,20 @@ impl ChatAdapter for Slack {
             return self.show_home(user, card).await.map(|()| named(String::new()));
         }
         let place = place(to);
-        if let Some(since) = key.again
-            && let Some(message) = self.posted_before(place, since, &key.key).await?
-        {
+        let before = match key.again {
+            Some(since) => self.posted_before(place, since, &key.key).await?,
+            None => None,
+        };
+        let message = match before {
+            Some(message) => message,
+            None => self.say(place, card, &key.key).await?,
+        };
+        // At the address of a slash command it has no name, and no files: they are for members.
+        if message.is_empty() {
             return Ok(named(message));
         }
-        let message = self.say(place, card, &key.key).await?;
         let thread = To { thread: place.thread.or(Some(&message)), ..place };
-        self.share_files(card, thread).await;
+        self.share_files(card, thread, key.again).await?;
         Ok(named(message))
     }
 

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use chat::{ChatError, Condition, Inbox, pause};
-use futures::{FutureExt as _, SinkExt as _, StreamExt as _, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, SinkExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::{
@@ -21,7 +23,12 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{events::Myself, hear::Kind, refusals::unreachable, slack::Slack};
+use crate::{
+    events::Myself,
+    hear::{Kind, RECORDED_WITHIN, response_address},
+    refusals::unreachable,
+    slack::Slack,
+};
 
 /// How long a stop waits for what was heard to be recorded and acknowledged.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -211,7 +218,7 @@ impl Ears<'_> {
                             Envelope::Closing(reason) => {
                                 return Err(unreachable(format!("Socket Mode: {reason}")));
                             }
-                            Envelope::Heard(heard) => in_hand.push(self.acknowledgement(heard).boxed()),
+                            Envelope::Heard(heard) => in_hand.push(self.record(heard).boxed()),
                             Envelope::Other => {}
                         },
                         Some(Ok(Message::Close(_))) | None => stops = true,
@@ -219,14 +226,15 @@ impl Ears<'_> {
                         Some(Err(error)) => return Err(lost(error)),
                     }
                 }
-                Some(mut acknowledgement) = in_hand.next(), if !in_hand.is_empty() => {
+                Some(mut recorded) = in_hand.next(), if !in_hand.is_empty() => {
                     // All that are ready leave together.
                     loop {
-                        if let Some(text) = acknowledgement {
+                        if let Some(text) = recorded.acknowledgement {
                             sink.feed(Message::text(text)).await.map_err(lost)?;
                         }
+                        in_hand.extend(recorded.rest);
                         match in_hand.next().now_or_never().flatten() {
-                            Some(next) => acknowledgement = next,
+                            Some(next) => recorded = next,
                             None => break,
                         }
                     }
@@ -253,14 +261,33 @@ impl Ears<'_> {
         let _ = self.news.send(news);
     }
 
-    /// Hears one envelope; what is to be sent back, unless it could not be recorded.
-    async fn acknowledgement(&self, heard: Heard) -> Option<String> {
-        if let Some(kind) = heard.kind {
-            let recorded = self.slack.hear(kind, &heard.payload, self.me, self.inbox).await;
-            recorded.ok()?;
-        }
-        Some(json!({ "envelope_id": heard.id }).to_string())
+    /// Hears one envelope. What Slack brings again is acknowledged once it is recorded; what it brings once, a second
+    /// later at the latest.
+    async fn record(&self, Heard { id, kind, payload }: Heard) -> Recorded<'_> {
+        let acknowledgement = Some(json!({ "envelope_id": id }).to_string());
+        let Some(kind) = kind else { return Recorded { acknowledgement, rest: None } };
+        let address = response_address(&payload);
+        let mut recording =
+            async move { self.slack.hear(kind, &payload, self.me, self.inbox).await }.boxed();
+        let recorded = match timeout(RECORDED_WITHIN, &mut recording).await {
+            Ok(recorded) => recorded,
+            Err(_) if kind == Kind::Event => recording.await,
+            Err(_) => {
+                let rest = self.slack.record_slowly(address, recording);
+                let rest = rest.map(|()| Recorded { acknowledgement: None, rest: None });
+                return Recorded { acknowledgement, rest: Some(rest.boxed()) };
+            }
+        };
+        Recorded { acknowledgement: acknowledgement.filter(|_| recorded.is_ok()), rest: None }
     }
+}
+
+/// What came of recording an envelope.
+struct Recorded<'a> {
+    /// What is to be sent back; nothing when it was not recorded.
+    acknowledgement: Option<String>,
+    /// What goes on after that.
+    rest: Option<BoxFuture<'a, Recorded<'a>>>,
 }
 
 /// What came over the wire.

@@ -1,8 +1,14 @@
 //! What the bot asks of Slack: the Web API (<https://docs.slack.dev/reference/methods>).
 
-use std::{future::Future, io, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use chat::{ChatError, Image, cut};
+use chat::{ChatError, Image, Platform, cut};
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, header::AUTHORIZATION};
 use http_body_util::Empty;
@@ -15,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use slack_morphism::{errors::SlackClientError, prelude::*};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::refusals::{chat_error, unreachable};
@@ -28,6 +34,8 @@ const LOOK_AT: usize = 500;
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 /// Characters of a person's name.
 const MAX_NAME: usize = 80;
+/// What Slack limits in each channel apart: others go on.
+const LIMITED_BY_CHANNEL: [&str; 2] = ["chat.postMessage", "chat.postEphemeral"];
 /// The name of the metadata that carries the key of a message.
 const METADATA: &str = "smartcloudops_message";
 
@@ -42,6 +50,9 @@ pub(crate) struct Web {
     /// For what Slack says beside its answers.
     bare: Client<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
     address: String,
+    /// Until when Slack wants a method not to be called
+    /// (<https://docs.slack.dev/apis/web-api/rate-limits>).
+    limits: Mutex<HashMap<&'static str, Instant>>,
 }
 
 /// Who a token belongs to.
@@ -84,7 +95,7 @@ impl Web {
         let address = address.trim_end_matches('/').to_owned();
         let connector = SlackClientHyperConnector::with_connector(connector);
         let client = SlackClient::new(connector.with_slack_api_url(&address));
-        Ok(Self { client, bare, address })
+        Ok(Self { client, bare, address, limits: Mutex::default() })
     }
 
     /// Who the bot's token belongs to.
@@ -162,6 +173,42 @@ impl Web {
             #[serde(default)]
             metadata: Value,
         }
+        let past: Past = self.past(token, to, since).await?;
+        let ours = |message: &Message| {
+            message.metadata["event_type"] == METADATA
+                && message.metadata["event_payload"]["key"] == key
+        };
+        Ok(past.messages.into_iter().find(ours).map(|message| message.ts))
+    }
+
+    /// Whether a file of this name was shared in a thread since then.
+    pub(crate) async fn has_file(
+        &self,
+        token: &SecretString,
+        to: To<'_>,
+        since: DateTime<Utc>,
+        name: &str,
+    ) -> Result<bool, ChatError> {
+        #[derive(Deserialize)]
+        struct Past {
+            messages: Vec<Message>,
+        }
+        #[derive(Deserialize)]
+        struct Message {
+            #[serde(default)]
+            files: Vec<Value>,
+        }
+        let past: Past = self.past(token, to, since).await?;
+        Ok(past.messages.iter().flat_map(|it| &it.files).any(|file| file["name"] == name))
+    }
+
+    /// What was said in a channel or thread since then.
+    async fn past<T: DeserializeOwned + Send>(
+        &self,
+        token: &SecretString,
+        to: To<'_>,
+        since: DateTime<Utc>,
+    ) -> Result<T, ChatError> {
         let (limit, oldest) = (LOOK_AT.to_string(), (since - CLOCKS_APART).timestamp().to_string());
         let mut parameters = vec![
             ("channel", Some(to.channel)),
@@ -176,12 +223,7 @@ impl Web {
             }
             None => "conversations.history",
         };
-        let past: Past = self.get(token, method, &parameters).await?;
-        let ours = |message: &Message| {
-            message.metadata["event_type"] == METADATA
-                && message.metadata["event_payload"]["key"] == key
-        };
-        Ok(past.messages.into_iter().find(ours).map(|message| message.ts))
+        self.get(token, method, &parameters).await
     }
 
     /// Replaces a message. What Slack would keep because it is not named is named.
@@ -395,7 +437,7 @@ impl Web {
     ) -> Result<T, ChatError> {
         let token = slack_token(token);
         let session = self.client.open_session(&token);
-        answered(method, session.http_session_api.http_post(method, request, None)).await
+        self.within_limits(method, session.http_session_api.http_post(method, request, None)).await
     }
 
     async fn get<T: DeserializeOwned + Send>(
@@ -406,7 +448,28 @@ impl Web {
     ) -> Result<T, ChatError> {
         let token = slack_token(token);
         let session = self.client.open_session(&token);
-        answered(method, session.http_session_api.http_get(method, parameters, None)).await
+        self.within_limits(method, session.http_session_api.http_get(method, parameters, None))
+            .await
+    }
+
+    /// Calls a method unless Slack asked to wait with it.
+    async fn within_limits<T>(
+        &self,
+        method: &'static str,
+        call: impl Future<Output = Result<T, SlackClientError>>,
+    ) -> Result<T, ChatError> {
+        let limits = || self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = limits().get(method).map(|until| until.duration_since(Instant::now()));
+        if let Some(retry_after) = held.filter(|left| !left.is_zero()) {
+            return Err(ChatError::RateLimited { platform: Platform::Slack, retry_after });
+        }
+        let answer = answered(method, call).await;
+        if let Err(ChatError::RateLimited { retry_after, .. }) = &answer
+            && !LIMITED_BY_CHANNEL.contains(&method)
+        {
+            limits().insert(method, Instant::now() + *retry_after);
+        }
+        answer
     }
 }
 

@@ -1,10 +1,17 @@
 //! Who is answered, where, and who sees it.
 
-use chat::{Block, Card, ChatAdapter as _, DedupeKey, Image};
+use std::time::{Duration, Instant};
+
+use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image};
 use serde_json::{Value, json};
+use smartcloudops::clock::Clock;
 
 use super::{adapter, channel, connected};
-use crate::support::{peers, slack::Workspace};
+use crate::support::{
+    peers,
+    scripted::{Script, Scripted},
+    slack::Workspace,
+};
 
 fn fleet_settings(server: &str) -> String {
     format!("[metrics.prometheus]\nurl = \"{server}\"\ntimeout = \"10s\"\n")
@@ -103,13 +110,34 @@ fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
     assert_eq!(serving.stop(), 0);
 }
 
-#[test]
-fn the_tab_of_the_app_shows_what_is_open() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tab_of_the_app_shows_what_is_open() {
     let Some(workspace) = Workspace::new() else { return };
-    let serving = connected(&workspace, "");
-    workspace.tell("home", &json!({"user": "U1"}));
-    let state = workspace.wait("home=U1");
+    let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "db-2", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Each(["97", "42"].into())).await;
+    let settings = format!(
+        "[metrics.prometheus]\nurl = \"{}\"\nscrape_interval = \"1s\"\n[detection]\nevery = \"1s\"\n",
+        prometheus.url
+    );
+    let serving = connected(&workspace, &settings);
+    workspace.wait("messages=1&channel=C1&text=97");
+    let shows = |wanted: &str| {
+        let patience = Instant::now();
+        loop {
+            workspace.tell("home", &json!({"user": "U1"}));
+            let state = workspace.wait("home=U1");
+            if state["home"]["U1"].to_string().contains(wanted) {
+                return state;
+            }
+            assert!(patience.elapsed() < Duration::from_secs(20), "no {wanted}: {state:#}");
+        }
+    };
+    let state = shows("#1");
     assert_eq!(state["home"]["U1"]["type"], "home", "{state:#}");
+    prometheus.set(Script::Number("42"));
+    workspace.says("U1", "D1", "resolve 1 removed old logs");
+    let state = shows("There is no open incident");
+    assert!(!state["home"]["U1"].to_string().contains("#1"), "{state:#}");
     assert_eq!(state["rejected"], json!([]));
     assert_eq!(serving.stop(), 0);
 }
@@ -184,4 +212,32 @@ fn the_doctor_looks_at_the_tokens_what_they_may_do_the_clock_and_the_channels() 
     let found = looks();
     assert!(found.contains("WRONG  slack bot token"), "{found}");
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_slack_did_not_take_at_once_is_shared_later_and_once() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (slack, place) = (adapter(&workspace), channel(&workspace, "C1"));
+    let card = Card::titled("log").with(Block::Code("x\n".repeat(10_000)));
+    let card = card.fit(&slack.capabilities());
+    let method = "files.completeUploadExternal";
+    for (kind, key) in [("429", "waits"), ("drop_after", "cut")] {
+        let before = workspace.said("C1").len();
+        let fault = json!({"method": method, "kind": kind, "times": 1, "retry_after": 1});
+        workspace.tell("fault", &fault);
+        let first = slack.post(&place, &card, &DedupeKey::new(key)).await;
+        assert!(first.is_err(), "{kind}: {first:?}");
+        let again = DedupeKey { key: key.to_owned(), again: Some(Clock::system().now()) };
+        // Slack asks for a second.
+        let mut posted = slack.post(&place, &card, &again).await;
+        while matches!(posted, Err(ChatError::RateLimited { .. })) {
+            tokio::task::yield_now().await;
+            posted = slack.post(&place, &card, &again).await;
+        }
+        posted.unwrap();
+        slack.post(&place, &card, &again).await.unwrap();
+        let said = workspace.said("C1").split_off(before);
+        let files = said.iter().filter(|it| !it["files"].is_null()).count();
+        assert_eq!((said.len(), files), (2, 1), "{kind}: {said:#?}");
+    }
 }

@@ -62,6 +62,29 @@ async fn f02_with_a_stalled_database_slack_is_told_within_a_second_to_come_again
     assert_eq!(serving.stop(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn f02_with_a_stalled_database_who_does_something_is_told_within_a_second_and_nothing_is_lost()
+ {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let mut stalling = SqliteConnection::connect(&serving.database()).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut stalling).await.unwrap();
+    let said = workspace.says("U1", "D1", "help");
+    let command = json!({"channel": "C1", "user": "U1", "command": "/ops", "text": "whoami"});
+    workspace.tell("command", &command);
+    let state = workspace.wait("ephemerals=1&acks=1");
+    let told = state["ephemerals"][0].to_string();
+    assert!(told.contains("cannot write it down"), "{told}");
+    let ack = &state["acks"][0];
+    assert_eq!(ack["type"], "slash_commands", "an event comes again: {said} {ack:#}");
+    assert!(ack["ms"].as_f64().unwrap() < 1_500.0, "{ack:#}");
+    sqlx::query("ROLLBACK").execute(&mut stalling).await.unwrap();
+    workspace.wait("messages=1&channel=D1");
+    workspace.wait("text=Admin");
+    assert_eq!(workspace.said("D1").len(), 1, "answered once, however often it came");
+    assert_eq!(serving.stop(), 0);
+}
+
 #[test]
 fn f03_slack_closes_connections_and_nothing_is_lost() {
     let Some(workspace) = Workspace::new() else { return };
@@ -110,6 +133,22 @@ async fn f05_slack_says_how_long_to_wait() {
     let posted = slack.post(&channel(&workspace, "C1"), &card, &DedupeKey::new("k")).await;
     let Err(ChatError::RateLimited { retry_after, .. }) = posted else { panic!("{posted:?}") };
     assert_eq!(retry_after.as_secs(), 7);
+}
+
+#[tokio::test]
+async fn f05_a_method_that_slack_limits_is_not_called_before_and_the_others_are() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (slack, place) = (adapter(&workspace), channel(&workspace, "C1"));
+    let card = Card::titled("hello");
+    let posted = slack.post(&place, &card, &DedupeKey::new("k")).await.unwrap();
+    let fault = json!({"method": "chat.update", "kind": "429", "times": 1, "retry_after": 7});
+    workspace.tell("fault", &fault);
+    for _ in 0..3 {
+        let edited = slack.edit(&posted, &card).await;
+        assert!(matches!(edited, Err(ChatError::RateLimited { .. })), "{edited:?}");
+    }
+    assert_eq!(workspace.state()["calls"]["chat.update"], 1);
+    slack.post(&place, &card, &DedupeKey::new("other")).await.unwrap();
 }
 
 #[test]
