@@ -22,7 +22,7 @@ FAULTS = {
     7: ("a request that the platform did not sign, or one again", ("discord", "matrix")),
     8: ("a session ends or is interrupted", ("slack",)),
     9: ("a crash loop uses up the sessions of a day", ("slack", "matrix")),
-    10: ("a connection is dead and does not say so", ("slack",)),
+    10: ("a connection is dead and does not say so", ()),
     11: ("a second process with the same login", ()),
     12: ("an answer comes too late for its command", ("slack", "matrix")),
     13: ("a command is forged and sent to the bot's own address", ("slack", "matrix")),

@@ -106,6 +106,6 @@ fn tone_colour(tone: Tone) -> Colour {
         Tone::Warning => (176, 112, 0),
         Tone::Bad => (196, 0, 0),
         Tone::Good => (0, 120, 70),
-        Tone::Neutral => SOFT_INK,
+        Tone::Neutral | Tone::Muted => SOFT_INK,
     }
 }

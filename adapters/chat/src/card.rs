@@ -16,6 +16,8 @@ pub enum Tone {
     /// Plain information.
     #[default]
     Neutral,
+    /// Nobody wants to hear of it now.
+    Muted,
     /// It went well.
     Good,
     /// Look at this.
@@ -162,6 +164,14 @@ pub struct Choice {
     pub command: String,
 }
 
+impl Button {
+    /// What is to be typed instead; `…` stands for the words that would be asked for.
+    pub(crate) fn typed(&self) -> String {
+        let more = if self.ask.is_some() { " …" } else { "" };
+        format!("{}{more}", self.command)
+    }
+}
+
 impl Card {
     /// A card with only a title.
     pub fn titled(title: impl Into<String>) -> Self {
@@ -207,9 +217,25 @@ impl Card {
         self.button_of(ButtonStyle::Primary, label.into(), command.into())
     }
 
-    fn button_of(mut self, style: ButtonStyle, label: String, command: String) -> Self {
-        if command.len() <= MAX_COMMAND_BYTES {
-            self.buttons.push(Button { label, style, command, ask: None });
+    /// The same for a command that lacks its last words: who presses it is asked this.
+    #[must_use]
+    pub fn asking(
+        self,
+        label: impl Into<String>,
+        command: impl Into<String>,
+        question: impl Into<String>,
+    ) -> Self {
+        let (label, command) = (label.into(), command.into());
+        self.push(Button { label, style: ButtonStyle::Plain, command, ask: Some(question.into()) })
+    }
+
+    fn button_of(self, style: ButtonStyle, label: String, command: String) -> Self {
+        self.push(Button { label, style, command, ask: None })
+    }
+
+    fn push(mut self, button: Button) -> Self {
+        if button.command.len() <= MAX_COMMAND_BYTES {
+            self.buttons.push(button);
         }
         self
     }
@@ -240,7 +266,7 @@ impl Card {
     pub fn fit(mut self, capabilities: &Capabilities) -> Self {
         if !capabilities.buttons {
             let chosen = self.menus.drain(..).filter_map(|menu| menu.choices.into_iter().next());
-            let buttons = self.buttons.drain(..).map(|button| button.command);
+            let buttons = self.buttons.drain(..).map(|button| button.typed());
             let commands = buttons.chain(chosen.map(|choice| choice.command));
             let commands: Vec<_> = commands.map(|command| format!("`{command}`")).collect();
             if !commands.is_empty() {

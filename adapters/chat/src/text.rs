@@ -20,6 +20,7 @@ pub fn text(card: &Card, style: Style) -> String {
     let mut out = String::new();
     let (sign, colour) = match card.tone {
         Tone::Neutral => ("", "1"),
+        Tone::Muted => ("", "2"),
         Tone::Good => ("✔ ", "1;32"),
         Tone::Warning => ("▲ ", "1;33"),
         Tone::Bad => ("✖ ", "1;31"),
@@ -47,13 +48,13 @@ pub fn text(card: &Card, style: Style) -> String {
             Block::Table(table) => table_text(&mut out, table, style),
         }
     }
-    let pressed = card.buttons.iter().map(|button| (button.label.clone(), &button.command));
+    let pressed = card.buttons.iter().map(|button| (button.label.clone(), button.typed()));
     let chosen = card.menus.iter().flat_map(|menu| {
         let label = |choice: &Choice| format!("{} {}", menu.label, choice.label);
-        menu.choices.iter().map(move |choice| (label(choice), &choice.command))
+        menu.choices.iter().map(move |choice| (label(choice), choice.command.clone()))
     });
     let commands = pressed.chain(chosen).map(|(label, command)| {
-        format!("{} → {}", escape_invisible(&label), escape_invisible(command))
+        format!("{} → {}", escape_invisible(&label), escape_invisible(&command))
     });
     let commands: Vec<_> = commands.collect();
     if !commands.is_empty() {

@@ -225,6 +225,29 @@ mod tests {
         }
     }
 
+    fn console(pictures: PathBuf, paper: &Paper, lines: Lines) -> Console {
+        let config = ConsoleConfig {
+            person: "console:laptop:ana".parse().unwrap(),
+            display_name: "ana".to_owned(),
+            history: None,
+            pictures,
+            keep_pictures: Duration::MAX,
+            style: Style::Plain,
+            run: "run".to_owned(),
+            clock: std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH),
+        };
+        Console::with(config, Screen::on(paper.clone()), lines)
+    }
+
+    #[tokio::test]
+    async fn the_terminal_meets_the_contract_of_a_platform() {
+        let (folder, paper) = (tempfile::tempdir().unwrap(), Paper::default());
+        let console = console(folder.path().to_owned(), &paper, Lines::typed(mpsc::channel(1).1));
+        let to = console.conversation();
+        chat::testing::conformance(&console, &to, &"console:laptop:ana".parse().unwrap()).await;
+        assert!(paper.0.lock().unwrap().contains("first"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_waits_in_vain_is_told_so_and_may_go_on() {
         let paper = Paper::default();
@@ -233,20 +256,7 @@ mod tests {
             typed.send(line.to_owned()).await.unwrap();
         }
         drop(typed);
-        let console = Console::with(
-            ConsoleConfig {
-                person: "console:laptop:ana".parse().unwrap(),
-                display_name: "ana".to_owned(),
-                history: None,
-                pictures: std::env::temp_dir(),
-                keep_pictures: Duration::MAX,
-                style: Style::Plain,
-                run: "run".to_owned(),
-                clock: std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH),
-            },
-            Screen::on(paper.clone()),
-            Lines::typed(lines),
-        );
+        let console = console(std::env::temp_dir(), &paper, Lines::typed(lines));
         let (inbox, mut deliveries) = Inbox::bounded(1);
         let bot = async {
             // The first is heard and never answered.

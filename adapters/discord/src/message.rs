@@ -139,6 +139,7 @@ pub(crate) fn address(key: &str) -> String {
 fn colour(tone: Tone) -> Option<u32> {
     match tone {
         Tone::Neutral => None,
+        Tone::Muted => Some(0xdd_dd_dd),
         Tone::Good => Some(0x2e_b8_86),
         Tone::Warning => Some(0xda_a0_38),
         Tone::Bad => Some(0xa3_02_00),

@@ -333,3 +333,31 @@ impl Matrix {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_and_servers_are_let_in_by_name() {
+        let lets_in = |allow: &[&str], user: &str| {
+            let matrix = Matrix::new(Settings {
+                homeserver: "https://example.org".parse().unwrap(),
+                login: Login::Token("token".to_owned().into()),
+                reload: Box::new(|| None),
+                recovery_key: None,
+                allow: allow.iter().map(ToString::to_string).collect(),
+                trusts_server: false,
+                only_signed_devices: false,
+                file: PathBuf::new(),
+                clock: Arc::new(|| chrono::DateTime::UNIX_EPOCH),
+            });
+            matrix.lets_in(<&UserId>::try_from(user).unwrap(), "example.org")
+        };
+        assert!(lets_in(&[], "@ana:example.org") && !lets_in(&[], "@ana:other.example"));
+        let allow = ["partner.example", "@eve:other.example"];
+        assert!(lets_in(&allow, "@ana:partner.example") && lets_in(&allow, "@eve:other.example"));
+        assert!(!lets_in(&allow, "@bob:other.example") && !lets_in(&allow, "@ana:example.org"));
+        assert!(!lets_in(&allow, "@ana:notpartner.example"));
+    }
+}

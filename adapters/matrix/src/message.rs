@@ -175,6 +175,7 @@ fn menu(menu: &Menu) -> Option<Offer> {
 fn colour(tone: Tone) -> Option<&'static str> {
     match tone {
         Tone::Neutral => None,
+        Tone::Muted => Some("#dddddd"),
         Tone::Good => Some("#2eb886"),
         Tone::Warning => Some("#daa038"),
         Tone::Bad => Some("#a30200"),

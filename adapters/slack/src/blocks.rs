@@ -108,6 +108,7 @@ fn body(card: &Card, pictures: &[Option<SlackFileId>]) -> Vec<SlackBlock> {
 fn colour(tone: Tone) -> Option<&'static str> {
     match tone {
         Tone::Neutral => None,
+        Tone::Muted => Some("#dddddd"),
         Tone::Good => Some("#2eb886"),
         Tone::Warning => Some("#daa038"),
         Tone::Bad => Some("#a30200"),

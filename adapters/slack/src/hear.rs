@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use chat::{Card, Inbound, Inbox, NotRecorded, Platform};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::{
@@ -51,6 +51,15 @@ impl Slack {
         me: &Myself,
         inbox: &Inbox,
     ) -> Result<(), NotRecorded> {
+        // <https://docs.slack.dev/apis/events-api/#rate_limiting>
+        if kind == Kind::Event && payload["type"] == "app_rate_limited" {
+            tracing::warn!("Slack holds events back");
+            self.state().held_back = Some(Instant::now());
+            if self.state().inbox.is_some() {
+                self.hears_requests();
+            }
+            return Ok(());
+        }
         match read(kind, payload, me, (self.clock)()) {
             Ok(Heard::Said(mut inbound)) => {
                 if let (Kind::Command, Some(address)) = (kind, response_address(payload)) {

@@ -78,6 +78,8 @@ pub struct Slack {
 pub(crate) struct State {
     pub(crate) tokens: Tokens,
     pub(crate) condition: Condition,
+    /// When Slack last said that it holds events back.
+    pub(crate) held_back: Option<Instant>,
     /// Who the bot is, once Slack said so.
     pub(crate) me: Option<Myself>,
     /// Where events that come through HTTP go.
@@ -96,6 +98,7 @@ impl Slack {
         let state = State {
             tokens,
             condition: Condition::Connecting,
+            held_back: None,
             me: None,
             inbox: None,
             names: HashMap::new(),
@@ -169,7 +172,7 @@ impl Slack {
             match self.web.identity(&self.bot_token()).await {
                 Err(error @ ChatError::Barred { .. }) => return error,
                 Err(error) if by_requests => self.is(Condition::Lost(error.to_string())),
-                Ok(_) if by_requests => self.is(Condition::Connected),
+                Ok(_) if by_requests => self.hears_requests(),
                 Err(error) => {
                     tracing::warn!(%error, "cannot ask whether Slack's token still holds");
                 }
@@ -190,7 +193,7 @@ impl Slack {
             return socket::listen(self, &app, me, inbox, shutdown).await;
         }
         self.state().inbox = Some(inbox.clone());
-        self.is(Condition::Connected);
+        self.hears_requests();
         shutdown.cancelled().await;
         self.state().inbox = None;
         Ok(())

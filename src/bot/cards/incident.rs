@@ -9,9 +9,7 @@ use chrono_tz::Tz;
 use crate::{
     anomaly::{
         Anomaly, Deviation, Direction,
-        incident::{
-            ChangeKind, Incident, IncidentState, Member, Normality, Severity, Silence, metric_base,
-        },
+        incident::{ChangeKind, Incident, IncidentState, Member, Normality, Silence, metric_base},
     },
     format,
     metrics::{Signal, Unit, Window},
@@ -166,9 +164,9 @@ fn normal(deviation: &Deviation) -> String {
 fn tone(incident: &Incident, around: &Around) -> Tone {
     match incident.state {
         IncidentState::Resolved => Tone::Good,
-        _ if around.silenced_until.is_some() => Tone::Neutral,
-        IncidentState::Open if incident.severity >= Severity::High => Tone::Bad,
-        IncidentState::Open | IncidentState::Acknowledged => Tone::Warning,
+        _ if around.silenced_until.is_some() => Tone::Muted,
+        IncidentState::Open => Tone::Bad,
+        IncidentState::Acknowledged => Tone::Warning,
     }
 }
 
@@ -300,6 +298,9 @@ const SILENCES: [(&str, &str); 6] = [
     ("24 h", "24h"),
 ];
 
+/// What is asked of whom none of these suits.
+const SILENCE_FOR: &str = "How long? For example 90 min, 3 d or until 18:00";
+
 /// What fits the state. All of them are commands that may as well be typed.
 fn buttons(card: Card, incident: &Incident) -> Card {
     let number = incident.number;
@@ -326,6 +327,11 @@ fn buttons(card: Card, incident: &Incident) -> Card {
     let card = card
         .button("Expected", format!("expected {number}"))
         .button("False alarm", format!("false alarm {number}"));
+    let card = if incident.is_live() {
+        card.asking("Silence for …", format!("silence incident {number}"), SILENCE_FOR)
+    } else {
+        card
+    };
     match incident.state {
         IncidentState::Acknowledged => card.button("Give back", format!("unack {number}")),
         IncidentState::Open | IncidentState::Resolved => card,

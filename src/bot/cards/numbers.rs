@@ -254,7 +254,7 @@ pub(super) fn tone(value: f64, unit: Unit, thresholds: Thresholds) -> Tone {
 
 pub(super) fn severity(tone: Tone) -> u8 {
     match tone {
-        Tone::Neutral | Tone::Good => 0,
+        Tone::Neutral | Tone::Muted | Tone::Good => 0,
         Tone::Warning => 1,
         Tone::Bad => 2,
     }

@@ -1,5 +1,7 @@
 //! Who is answered, where, and who sees it.
 
+use std::time::{Duration, Instant};
+
 use chat::{Block, Card, ChatAdapter as _, DedupeKey, File, Image};
 use discord::Discord;
 use serde_json::{Value, json};
@@ -271,4 +273,42 @@ fn the_doctor_looks_at_the_token_what_the_bot_may_do_the_clock_and_the_channels(
     let found = looks();
     assert!(found.contains("lacks Send Messages, Send Messages in Threads"), "{found}");
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_sees_within_a_second_that_it_was_heard() {
+    let Some(server) = Server::new() else { return };
+    let prometheus = Scripted::knowing(&[("10.0.0.1:9100", "db-1", "prod")], Script::Silence).await;
+    let settings = format!("[metrics.prometheus]\nurl = \"{}\"\n", prometheus.url);
+    let serving = connected(&server, &settings);
+    server.says("U1", "C1", "<@BOT> cpu of db-1");
+    let since = Instant::now();
+    server.wait("reactions=1");
+    // On a busy machine.
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    prometheus.set(Script::Number("42"));
+    server.wait("messages=1&text=42");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn commands_are_on_the_server_or_everywhere_and_not_in_both_places() {
+    let Some(server) = Server::new() else { return };
+    let everywhere =
+        server.settings().replace("[discord]\n", "[discord]\ncommands_everywhere = true\n");
+    for (settings, here, elsewhere) in
+        [(everywhere, "global", "guild"), (server.settings(), "guild", "global")]
+    {
+        let serving = Serving::start(&settings);
+        let patience = Instant::now();
+        loop {
+            let commands = &server.state()["commands"];
+            if commands[here][0]["name"] == "ops" && commands[elsewhere] == json!([]) {
+                break;
+            }
+            assert!(patience.elapsed() < Duration::from_secs(20), "{commands:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(serving.stop(), 0);
+    }
 }

@@ -104,7 +104,7 @@ async fn what_comes_and_goes_in_a_silence_is_told_to_be_over_once() {
         }
         let (roots, _) = scene.shown();
         let tones: Vec<_> = roots.iter().map(|card| card.tone).collect();
-        assert_eq!(tones, [Tone::Warning, Tone::Neutral, Tone::Good], "begun, silenced, over");
+        assert_eq!(tones, [Tone::Bad, Tone::Muted, Tone::Good], "begun, silenced, over");
     })
     .await;
 }

@@ -10,6 +10,7 @@ use super::{adapter, channel, connected};
 use crate::support::{
     peers,
     scripted::{Script, Scripted},
+    serving::Serving,
     slack::Workspace,
 };
 
@@ -110,17 +111,37 @@ fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
     assert_eq!(serving.stop(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_tab_of_the_app_shows_what_is_open() {
-    let Some(workspace) = Workspace::new() else { return };
+/// A bot that has told in C1 that something is wrong.
+async fn broken(workspace: &Workspace) -> (Scripted, Serving) {
     let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "db-2", "prod")];
     let prometheus = Scripted::knowing(&machines, Script::Each(["97", "42"].into())).await;
     let settings = format!(
         "[metrics.prometheus]\nurl = \"{}\"\nscrape_interval = \"1s\"\n[detection]\nevery = \"1s\"\n",
         prometheus.url
     );
-    let serving = connected(&workspace, &settings);
+    let serving = connected(workspace, &settings);
     workspace.wait("messages=1&channel=C1&text=97");
+    (prometheus, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_silenced_for_as_long_as_the_window_says() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (_prometheus, serving) = broken(&workspace).await;
+    let root = &workspace.said("C1")[0]["ts"];
+    let press = json!({"channel": "C1", "ts": root, "label": "Silence for …", "user": "U1"});
+    workspace.tell("press", &press);
+    workspace.wait("views=1");
+    workspace.tell("submit", &json!({"user": "U1", "values": {"": "90 min"}}));
+    workspace.wait("channel=C1&text=silenced%20until");
+    assert_eq!(workspace.state()["rejected"], json!([]));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tab_of_the_app_shows_what_is_open() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (prometheus, serving) = broken(&workspace).await;
     let shows = |wanted: &str| {
         let patience = Instant::now();
         loop {
@@ -240,4 +261,22 @@ async fn a_file_that_slack_did_not_take_at_once_is_shared_later_and_once() {
         let files = said.iter().filter(|it| !it["files"].is_null()).count();
         assert_eq!((said.len(), files), (2, 1), "{kind}: {said:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_sees_within_a_second_that_it_was_heard() {
+    let Some(workspace) = Workspace::new() else { return };
+    let machines = [("10.0.0.1:9100", "db-1", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Silence).await;
+    let settings = format!("[metrics.prometheus]\nurl = \"{}\"\n", prometheus.url);
+    let serving = connected(&workspace, &settings);
+    let asked = workspace.says("U1", "C1", "<@UBOT> cpu of db-1");
+    let since = Instant::now();
+    let state = workspace.wait("reactions=1");
+    // On a busy machine.
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert_eq!(state["reactions"][0]["ts"], json!(asked), "{:#}", state["reactions"]);
+    prometheus.set(Script::Number("42"));
+    workspace.wait("messages=1&channel=C1&text=42");
+    assert_eq!(serving.stop(), 0);
 }

@@ -86,6 +86,38 @@ async fn f02_with_a_stalled_database_who_does_something_is_told_within_a_second_
 }
 
 #[test]
+fn f02_that_slack_holds_events_back_is_told() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (serving, address) = requested(&workspace);
+    let payload = json!({"token": "t", "type": "app_rate_limited", "team_id": workspace.team(),
+        "minute_rate_limited": 1_518_467_820, "api_app_id": "A"});
+    let url = format!("{address}/events");
+    workspace.tell("event", &json!({"payload": payload, "via": {"url": url}}));
+    serving.becomes("slack", |slack| {
+        slack["ok"] == false && slack["detail"].as_str().unwrap().contains("holds events back")
+    });
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f10_a_connection_on_which_nothing_comes_is_left() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let opened = || workspace.state()["calls"]["apps.connections.open"].as_u64().unwrap();
+    let before = opened();
+    workspace.set("mute", true);
+    let patience = Instant::now();
+    while opened() == before {
+        assert!(patience.elapsed() < Duration::from_mins(1), "it waits for ever");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    workspace.set("mute", false);
+    workspace.says("U1", "D1", "help");
+    workspace.wait("messages=1&channel=D1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f03_slack_closes_connections_and_nothing_is_lost() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");

@@ -187,7 +187,7 @@ fn opening_the_tab_asks_what_is_open() {
     let heard = home(&opened("home"), &me()).unwrap();
     assert_eq!(
         (heard.text.as_str(), heard.conversation.channel.as_str()),
-        ("incidents", "home:U1")
+        ("open incidents", "home:U1")
     );
     assert_eq!(home(&opened("messages"), &me()).unwrap_err(), Ignored::OtherKind);
 }
