@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -30,6 +30,7 @@ use ruma::{
     events::secret::request::SecretName,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
 use crate::rows::{Change, Rows};
@@ -149,21 +150,27 @@ impl Keys {
         let done = work.await;
         let changes = self.held().take();
         if let (Ok(_), Some(changes)) = (&done, changes) {
+            let _writing = self.to_write().await?;
             self.write(changes).await?;
         }
         Ok(done)
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Vec<Change>>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<Vec<Change>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes, when this is the newest copy: what an older one knows would undo what came since.
-    async fn write(&self, changes: Vec<Change>) -> Result<()> {
+    /// To write, when this is the newest copy: what an older one knows would undo what came since. Taken before a key
+    /// is read, so that an older state of it is never written over a newer one.
+    async fn to_write(&self) -> Result<MutexGuard<'_, u64>> {
         let copies = self.rows.writing.lock().await;
-        if *copies != self.copy {
-            return Err(failed(std::io::Error::other("the bot has logged in anew since")));
+        if *copies == self.copy {
+            return Ok(copies);
         }
+        Err(failed(std::io::Error::other("the bot has logged in anew since")))
+    }
+
+    async fn write(&self, changes: Vec<Change>) -> Result<()> {
         if let Some(held) = &mut *self.held() {
             held.extend(changes);
             return Ok(());
@@ -183,6 +190,7 @@ impl CryptoStore for Keys {
     type Error = CryptoStoreError;
 
     async fn save_changes(&self, changes: Changes) -> Result<()> {
+        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         if let Some(identity) = &changes.private_identity {
             rows.push(put("identity", "", &identity.pickle().await)?);
@@ -229,6 +237,7 @@ impl CryptoStore for Keys {
     }
 
     async fn save_pending_changes(&self, changes: PendingChanges) -> Result<()> {
+        let _writing = self.to_write().await?;
         // Without an account there is nothing to change, and the memory would forget the one it has.
         let Some(account) = &changes.account else { return Ok(()) };
         self.write(vec![put("account", "", &account.pickle())?]).await?;
@@ -240,6 +249,7 @@ impl CryptoStore for Keys {
         sessions: Vec<InboundGroupSession>,
         backed_up_to_version: Option<&str>,
     ) -> Result<()> {
+        let _writing = self.to_write().await?;
         let mut rows = Vec::new();
         for session in &sessions {
             rows.push(inbound(session).await?);
@@ -249,12 +259,14 @@ impl CryptoStore for Keys {
     }
 
     async fn save_tracked_users(&self, users: &[(&UserId, bool)]) -> Result<()> {
+        let _writing = self.to_write().await?;
         let rows = users.iter().map(|(user, dirty)| put("tracked", user.as_str(), dirty));
         self.write(rows.collect::<Result<_>>()?).await?;
         Ok(self.memory.save_tracked_users(users).await?)
     }
 
     async fn delete_outgoing_secret_requests(&self, request_id: &TransactionId) -> Result<()> {
+        let _writing = self.to_write().await?;
         let row = ("request", request_id.to_string(), None);
         self.write(vec![row]).await?;
         Ok(self.memory.delete_outgoing_secret_requests(request_id).await?)
@@ -265,11 +277,13 @@ impl CryptoStore for Keys {
     }
 
     async fn set_custom_value(&self, key: &str, value: Vec<u8>) -> Result<()> {
+        let _writing = self.to_write().await?;
         self.write(vec![put("custom", key, &value)?]).await?;
         Ok(self.memory.set_custom_value(key, value).await?)
     }
 
     async fn remove_custom_value(&self, key: &str) -> Result<()> {
+        let _writing = self.to_write().await?;
         self.write(vec![("custom", key.to_owned(), None)]).await?;
         Ok(self.memory.remove_custom_value(key).await?)
     }

@@ -314,7 +314,7 @@ impl Slack {
         for block in &card.blocks {
             let Block::File(file) = block else { continue };
             if let Some(since) = again
-                && self.web.has_file(&token, to, since, &file.name).await?
+                && or_unknown(self.web.has_file(&token, to, since, &file.name).await)?
             {
                 continue;
             }
@@ -331,21 +331,26 @@ impl Slack {
         Ok(())
     }
 
-    /// The message that an earlier attempt left. A workspace that does not let the bot read what was said
-    /// may see a message twice, and never none.
+    /// The message that an earlier attempt left.
     async fn posted_before(
         &self,
         to: To<'_>,
         since: DateTime<Utc>,
         key: &str,
     ) -> Result<Option<String>, ChatError> {
-        match self.web.find_message(&self.bot_token(), to, since, key).await {
-            Err(error @ (ChatError::Barred { .. } | ChatError::Refused { .. })) => {
-                tracing::warn!(%error, "cannot look for a message that may have been posted before");
-                Ok(None)
-            }
-            found => found,
+        or_unknown(self.web.find_message(&self.bot_token(), to, since, key).await)
+    }
+}
+
+/// What was found of an earlier attempt; nothing where the bot may not read what was said: there people may see a
+/// thing twice, and never not at all.
+fn or_unknown<T: Default>(found: Result<T, ChatError>) -> Result<T, ChatError> {
+    match found {
+        Err(error @ (ChatError::Barred { .. } | ChatError::Refused { .. })) => {
+            tracing::warn!(%error, "cannot look for what may have been posted before");
+            Ok(T::default())
         }
+        found => found,
     }
 }
 

@@ -280,3 +280,16 @@ async fn who_asks_sees_within_a_second_that_it_was_heard() {
     workspace.wait("messages=1&channel=C1&text=42");
     assert_eq!(serving.stop(), 0);
 }
+
+#[tokio::test]
+async fn where_the_bot_may_not_read_what_was_said_a_file_is_shared_all_the_same() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (slack, place) = (adapter(&workspace), channel(&workspace, "C1"));
+    let card = Card::titled("log").with(Block::Code("x\n".repeat(10_000)));
+    let card = card.fit(&slack.capabilities());
+    let fault = json!({"method": "conversations.replies", "kind": "error", "error": "missing_scope", "times": 9});
+    workspace.tell("fault", &fault);
+    let again = DedupeKey { key: "k".to_owned(), again: Some(Clock::system().now()) };
+    slack.post(&place, &card, &again).await.unwrap();
+    assert!(workspace.said("C1").iter().any(|it| !it["files"].is_null()));
+}
