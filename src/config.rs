@@ -300,16 +300,12 @@ impl Config {
         Ok(format!("sqlite:{}", path.display()).into())
     }
 
-    /// The file of the embedded database; `None` when the database is a server.
-    pub fn database_file(&self) -> Option<PathBuf> {
-        let url = self.store_url().ok()?;
-        let path = url.expose_secret().strip_prefix("sqlite:")?;
-        std::path::absolute(path.strip_prefix("//").unwrap_or(path)).ok()
-    }
-
     /// The folder of the embedded database; `None` when the database is a server.
     pub fn database_directory(&self) -> Option<PathBuf> {
-        self.database_file()?.parent().map(Path::to_owned)
+        let url = self.store_url().ok()?;
+        let path = url.expose_secret().strip_prefix("sqlite:")?;
+        let path = std::path::absolute(path.strip_prefix("//").unwrap_or(path)).ok()?;
+        path.parent().map(Path::to_owned)
     }
 
     /// The file of what was learned: beside the embedded database, or in the platform's folder where

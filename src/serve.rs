@@ -1,7 +1,6 @@
 //! Starts everything, and stops it in order.
 
 use std::{
-    fs::{File, TryLockError},
     future::Future,
     io::{self, IsTerminal},
     path::Path,
@@ -26,7 +25,9 @@ use crate::{
     metrics::Metrics,
     people,
     platforms::{self, Platforms},
-    sampling, watch,
+    sampling,
+    store::Alone,
+    watch,
 };
 
 /// Events that wait to be looked at; more make the adapters wait.
@@ -62,7 +63,7 @@ pub enum ServeError {
          tokens"
     )]
     Served {
-        /// The file of the database.
+        /// The file or server of the database.
         database: String,
     },
     /// The HTTP address cannot be used.
@@ -92,7 +93,7 @@ pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, 
         Mode::Chat => Platforms::default(),
     };
     let app = App::build(config, clock).await?;
-    let _alone = if mode == Mode::Serve { alone(&app.config)? } else { None };
+    let alone = if mode == Mode::Serve { Some(alone(&app).await?) } else { None };
     let signals = Signals::new();
     let talks = mode == Mode::Chat || has_terminal();
     let listener = match mode {
@@ -105,28 +106,15 @@ pub async fn run(config: Config, file: Option<&Path>, mode: Mode) -> Result<u8, 
         console.show(&first_screen(&app, &listener).await);
     }
     tracing::info!(store = %app.store.place(), metrics = %app.metrics.describe(), "the bot is ready");
-    let running = Running::start(&app, console, platforms, listener);
+    let running = Running::start(&app, alone, console, platforms, listener);
     Ok(running.until_stopped(signals).await)
 }
 
-/// Holds the embedded database for this process as long as it serves: two with the same tokens would hear everything
-/// twice, or each a half. A lock of the system, so that one that was killed holds nothing.
-fn alone(config: &Config) -> Result<Option<File>, ServeError> {
-    let Some(database) = config.database_file() else { return Ok(None) };
-    let mut name = database.clone().into_os_string();
-    name.push(".lock");
-    let lock = File::options().create(true).append(true).open(name);
-    // Where there are no locks it is as it was without.
-    let Ok(lock) = lock else { return Ok(None) };
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(ServeError::Served { database: database.display().to_string() })
-        }
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, "whether another process serves from this database is not known");
-            Ok(None)
-        }
-        Ok(()) => Ok(Some(lock)),
+/// The right to serve from this database: two with the same tokens would hear everything twice, or each a half.
+async fn alone(app: &App) -> Result<Alone, ServeError> {
+    match app.store.alone().await.map_err(AppError::from)? {
+        Some(alone) => Ok(alone),
+        None => Err(ServeError::Served { database: app.store.place().to_owned() }),
     }
 }
 
@@ -218,6 +206,7 @@ struct Running {
 impl Running {
     fn start(
         app: &Arc<App>,
+        alone: Option<Alone>,
         console: Option<Arc<Console>>,
         platforms: Platforms,
         listener: Listening,
@@ -269,6 +258,18 @@ impl Running {
                 });
             };
         let serves = outbox.serves().to_vec();
+        if let Some(alone) = alone {
+            let (store, token) = (app.store.clone(), back_token.clone());
+            watched(
+                "the right to serve",
+                Box::pin(async move {
+                    tokio::select! {
+                        () = token.cancelled() => {}
+                        () = alone.lost(&store) => tracing::error!("another process serves from this database now"),
+                    }
+                }),
+            );
+        }
         watched(
             "platforms",
             Box::pin(platforms::look_after(

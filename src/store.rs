@@ -29,6 +29,7 @@ macro_rules! safely {
     }};
 }
 
+mod alone;
 mod audit;
 mod channels;
 mod completion;
@@ -46,6 +47,7 @@ mod served;
 mod words;
 mod write;
 
+pub use alone::Alone;
 pub use audit::{Actor, AuditEvent, Verified, VerifyError};
 pub(crate) use channels::channel_id;
 pub use completion::{Completed, Completion};

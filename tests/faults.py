@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes docs/platforms/faults.md from what the tests of faults said.
 
-    tests/run -- --test it -- faults:: together:: | tests/faults.py
+    tests/run -- --test it -- faults:: together:: conversation::f | tests/faults.py
 """
 
 import re
@@ -11,6 +11,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs/platforms/faults.md"
 PLATFORMS = ("slack", "discord", "matrix")
+# Modules whose tests are about every platform.
+EVERYWHERE = ("together", "conversation")
 # What can go wrong, and the platforms on which it cannot.
 FAULTS = {
     1: ("an event is delivered again", ()),
@@ -46,7 +48,7 @@ def main() -> None:
         sys.exit("no test of a fault is in what was given")
     results = defaultdict(list)
     for platform, number, name, result in sorted(set(found)):
-        for of in PLATFORMS if platform == "together" else (platform,):
+        for of in PLATFORMS if platform in EVERYWHERE else (platform,):
             results[int(number), of].append((name, result))
     rows, tests = [], []
     for number, (what, not_on) in FAULTS.items():
@@ -60,7 +62,8 @@ def main() -> None:
                 cells.append(f"**{len(bad)} of {len(seen)} failed**" if bad else f"passed ({len(seen)})")
         rows.append(f"| F{number:02} | {what} | {' | '.join(cells)} |")
     for platform, number, name, _ in sorted(set(found), key=lambda it: (it[1], it[0])):
-        tests.append(f"- F{number}, {platform}: `f{number}_{name}`")
+        where = "every platform" if platform in EVERYWHERE else platform
+        tests.append(f"- F{number}, {where}: `f{number}_{name}`")
     PAGE.write_text(f"""# What can go wrong
 
 Faults between the bot and a platform, and what the tests of them said when this page was written, by

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -43,20 +43,31 @@ struct Line {
     adapter: Arc<dyn ChatAdapter>,
     served: Served,
     wake: Notify,
-    /// Channels that asked to wait, and until when.
+    /// Channels that asked to wait, and until when. A channel stays here until what waited for it was posted, so
+    /// that an answer that is ready at that moment does not come before it.
     held: Mutex<HashMap<String, DateTime<Utc>>>,
 }
 
 impl Line {
-    fn held(&self, channel: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, until| *until > now);
-        held.get(channel).copied()
+    fn holds(&self) -> MutexGuard<'_, HashMap<String, DateTime<Utc>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hold(&self, channel: &str, until: DateTime<Utc>) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(channel.to_owned(), until);
+    /// Until when this channel is left alone, or was: then its queue comes first.
+    fn held(&self, channel: &str) -> Option<DateTime<Utc>> {
+        self.holds().get(channel).copied()
+    }
+
+    /// What waited until this moment was posted.
+    fn release(&self, now: DateTime<Utc>) {
+        self.holds().retain(|_, until| *until > now);
+    }
+
+    /// How long until there may be something to post that nobody says is there.
+    fn pause(&self, now: DateTime<Utc>) -> Duration {
+        let next = self.holds().values().min().copied();
+        let until = next.map(|next| (next - now).to_std().unwrap_or_default());
+        until.map_or(LOOK_EVERY, |until| until.min(LOOK_EVERY))
     }
 }
 
@@ -83,36 +94,55 @@ impl Outbox {
         self.lines.iter().find(|line| line.served.covers(conversation))
     }
 
-    /// Posts one reply now and notes what came of it. A failure leaves it in the queue.
-    pub async fn post(&self, delivery: &Delivery) {
-        self.post_in_place_of(delivery, None).await;
+    /// Posts one reply now, perhaps in the place of a message that said that it would come, and notes what came
+    /// of it. A failure leaves it in the queue.
+    pub async fn post(&self, delivery: &Delivery, progress: Option<&MessageRef>) {
+        let conversation = &delivery.reply.conversation;
+        let Some(line) = self.line(conversation) else {
+            // Perhaps it is connected elsewhere, or after the next start: the reply stays, untried.
+            let reason = format!("{} is not connected", conversation.platform);
+            return self.put_back(delivery, self.app.clock.now(), &reason, "put_back").await;
+        };
+        match line.held(&conversation.channel) {
+            None => self.post_on(line, delivery, progress).await,
+            Some(until) => {
+                self.hold(delivery, until).await;
+                line.wake.notify_one();
+            }
+        }
     }
 
-    /// The same, in the place of a message that said that the answer would come.
-    pub async fn post_in_place_of(&self, delivery: &Delivery, progress: Option<&MessageRef>) {
-        let conversation = &delivery.reply.conversation;
-        let platform = conversation.platform;
+    async fn post_on(&self, line: &Line, delivery: &Delivery, progress: Option<&MessageRef>) {
         let store = &self.app.store;
-        let (label, noted) = match self.line(conversation) {
-            // Perhaps it is connected elsewhere, or after the next start: the reply stays, untried.
-            None => {
-                let (now, reason) = (self.app.clock.now(), format!("{platform} is not connected"));
-                ("put_back", store.untried(&delivery.id, now, &reason).await)
+        let (label, noted) = match show(&*line.adapter, delivery, progress).await {
+            Ok(Shown::As(message)) => ("posted", store.delivered(delivery, &message).await),
+            Ok(Shown::Nowhere(reason)) => {
+                ("left_out", store.failed(&delivery.id, None, reason).await)
             }
-            Some(line) => match line.held(&conversation.channel, self.app.clock.now()) {
-                Some(until) => {
-                    let reason = format!("{platform} asked to wait");
-                    ("held", store.untried(&delivery.id, until, &reason).await)
-                }
-                None => match show(&*line.adapter, delivery, progress).await {
-                    Ok(Shown::As(message)) => ("posted", store.delivered(delivery, &message).await),
-                    Ok(Shown::Nowhere(reason)) => {
-                        ("left_out", store.failed(&delivery.id, None, reason).await)
-                    }
-                    Err(error) => self.not_posted(line, delivery, &error).await,
-                },
-            },
+            Err(error) => self.not_posted(line, delivery, &error).await,
         };
+        self.note(delivery, label, noted);
+    }
+
+    /// Leaves it in the queue until the channel may be spoken in.
+    async fn hold(&self, delivery: &Delivery, until: DateTime<Utc>) {
+        let reason = format!("{} asked to wait", delivery.reply.conversation.platform);
+        self.put_back(delivery, until, &reason, "held").await;
+    }
+
+    async fn put_back(
+        &self,
+        delivery: &Delivery,
+        due: DateTime<Utc>,
+        reason: &str,
+        label: &'static str,
+    ) {
+        let noted = self.app.store.untried(&delivery.id, due, reason).await;
+        self.note(delivery, label, noted);
+    }
+
+    fn note(&self, delivery: &Delivery, label: &str, noted: Result<(), StoreError>) {
+        let platform = delivery.reply.conversation.platform;
         self.app.meters.posts.with_label_values(&[platform.as_str(), label]).inc();
         if let Err(error) = noted {
             // The claim runs out and the reply falls due again: at worst it is shown twice.
@@ -135,7 +165,8 @@ impl Outbox {
         // Where the bot may not speak each message would be refused for itself.
         let holds = matches!(error, ChatError::RateLimited { .. } | ChatError::Barred { .. });
         if let (true, Some(until)) = (holds, retry) {
-            line.hold(&delivery.reply.conversation.channel, until);
+            line.holds().insert(delivery.reply.conversation.channel.clone(), until);
+            line.wake.notify_one();
         }
         let label = if retry.is_some() { "put_back" } else { "given_up" };
         tracing::warn!(%error, delivery.id = %delivery.id, label, "a reply was not posted");
@@ -168,7 +199,7 @@ impl Outbox {
     ) -> Option<MessageRef> {
         let line = self.line(conversation)?;
         let can = line.adapter.capabilities();
-        if !can.edits || line.held(&conversation.channel, self.app.clock.now()).is_some() {
+        if !can.edits || line.held(&conversation.channel).is_some() {
             return shown;
         }
         let card = card.clone().fit(&can);
@@ -193,7 +224,8 @@ impl Outbox {
             if let Err(error) = self.app.store.due_now(&line.served).await {
                 tracing::error!(%error, "cannot hurry the outbox");
             }
-            line.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let now = self.app.clock.now();
+            line.holds().values_mut().for_each(|until| *until = now);
             line.wake.notify_one();
         }
     }
@@ -216,19 +248,25 @@ impl Outbox {
     async fn run_line(&self, line: &Line, shutdown: &CancellationToken) {
         let served = std::slice::from_ref(&line.served);
         loop {
-            match self.app.store.due(served, self.app.clock.now(), BATCH).await {
+            let mut pause = LOOK_EVERY;
+            let now = self.app.clock.now();
+            match self.app.store.due(served, now, BATCH).await {
                 Ok(due) => {
-                    let full = due.len() == BATCH as usize;
                     for delivery in &due {
-                        self.post(delivery).await;
+                        match line.held(&delivery.reply.conversation.channel) {
+                            Some(until) if until > now => self.hold(delivery, until).await,
+                            _ => self.post_on(line, delivery, None).await,
+                        }
                     }
                     match self.app.store.waiting().await {
                         Ok(waiting) => self.app.meters.outbox_waiting.set(waiting),
                         Err(error) => tracing::error!(%error, "cannot count the outbox"),
                     }
-                    if full && !shutdown.is_cancelled() {
+                    if due.len() == BATCH as usize && !shutdown.is_cancelled() {
                         continue;
                     }
+                    line.release(now);
+                    pause = line.pause(self.app.clock.now());
                 }
                 Err(error) => {
                     self.app.meters.store_failures.inc();
@@ -238,7 +276,7 @@ impl Outbox {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = line.wake.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

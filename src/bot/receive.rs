@@ -312,7 +312,7 @@ impl Receiver {
         match store.complete(id, &completion).await {
             Ok(Completed::Now(deliveries)) => {
                 for delivery in &deliveries {
-                    self.outbox.post_in_place_of(delivery, progress).await;
+                    self.outbox.post(delivery, progress).await;
                 }
                 // Messages of incidents may have changed with it.
                 if reply.intent.permission() == Permission::ManageIncidents {

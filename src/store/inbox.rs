@@ -77,6 +77,10 @@ impl Arrival {
         })
     }
 
+    fn key(&self) -> (&'static str, &str, &str) {
+        (self.platform, &self.workspace, &self.event)
+    }
+
     /// Whether this arrival is the first of its event.
     pub(super) async fn insert(&self, store: &Store, tx: &mut AnyConnection) -> Result<bool> {
         let now = store.now();
@@ -148,11 +152,14 @@ impl Store {
         }
         let arrivals: Vec<_> =
             events.iter().map(|event| Arrival::new(self, event)).collect::<Result<_>>()?;
+        // In the same order everywhere: two processes that hear the same events would wait for each other.
+        let mut order: Vec<_> = (0..arrivals.len()).collect();
+        order.sort_by_key(|&at| arrivals[at].key());
         let first = safely!(self, async {
             let mut tx = self.begin_write_first().await?;
-            let mut first = Vec::with_capacity(arrivals.len());
-            for arrival in &arrivals {
-                first.push(arrival.insert(self, &mut tx).await?);
+            let mut first = vec![false; arrivals.len()];
+            for &at in &order {
+                first[at] = arrivals[at].insert(self, &mut tx).await?;
             }
             tx.commit().await?;
             Ok(first)

@@ -7,6 +7,7 @@ use chat::{
     Reaction,
 };
 use chrono::TimeDelta;
+use futures::future::join_all;
 use smartcloudops::{
     access::Role,
     bot::{
@@ -218,13 +219,63 @@ async fn f05_a_channel_that_asks_to_wait_is_left_alone_and_then_alerts_come_befo
         )
         .await;
         assert_eq!(room.attempts(), before);
-        room.later(TimeDelta::seconds(90));
-        room.reply_becomes(&second, "delivered").await;
+        // An answer that is ready when the time is up, before the queue was looked at, is no exception.
+        room.app.clock.advance(TimeDelta::seconds(90));
+        let third = room.event(ANA, "help");
+        room.delivers(&third).await.unwrap();
+        room.reply_becomes(&third, "delivered").await;
         let shown: Vec<_> = room.slack.fake.cards().into_iter().map(|card| card.title).collect();
-        assert_eq!(shown.len(), 3, "{shown:?}");
+        assert_eq!(shown.len(), 4, "{shown:?}");
         assert_eq!(shown[0], "#1 is open");
         assert!(shown[1].contains("web-1"), "the older answer first: {shown:?}");
-        assert!(room.posts("held") >= 2);
+        assert!(room.posts("held") >= 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_what_waits_is_posted_when_the_time_is_up_and_not_when_the_queue_is_looked_at_next() {
+    in_a_room(async |_, room| {
+        let limited = ChatError::RateLimited {
+            platform: Platform::Slack,
+            retry_after: Duration::from_millis(300),
+        };
+        room.slack.fake.fail_next(limited);
+        let event = room.event(ANA, "whoami");
+        room.delivers(&event).await.unwrap();
+        room.reply_becomes(&event, "waiting").await;
+        // The clock says that the time is up; nobody says it to the queue.
+        room.app.clock.advance(TimeDelta::milliseconds(300));
+        let begun = std::time::Instant::now();
+        room.reply_becomes(&event, "delivered").await;
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_two_processes_that_hear_the_same_500_events_answer_each_once() {
+    for_each(async |database| {
+        let one = Room::open(database, "http://127.0.0.1:9").await;
+        let two = Room::open(database, "http://127.0.0.1:9").await;
+        one.knows(ANA, Role::Viewer).await;
+        let events: Vec<_> = (0..500).map(|_| one.event(ANA, "help")).collect();
+        // The second is told in another order, as a platform that splits and repeats would do.
+        let first = events.iter().map(|event| one.delivers(event));
+        let second = events.iter().rev().map(|event| two.delivers(event));
+        let (first, second) = tokio::join!(join_all(first), join_all(second));
+        assert!(first.iter().chain(&second).all(Result::is_ok), "all may be acknowledged");
+        one.becomes_true(
+            "SELECT id FROM outbox WHERE 500 = \
+             (SELECT COUNT(*) FROM outbox WHERE state = 'delivered') LIMIT 1",
+        )
+        .await;
+        assert_eq!(database.count("SELECT COUNT(*) FROM inbox WHERE state = 'done'").await, 500);
+        let said = |room: &Room<'_>| room.slack.fake.cards().len();
+        assert_eq!(said(&one) + said(&two), 500);
+        assert!(said(&one) > 0 && said(&two) > 0, "{} and {}", said(&one), said(&two));
+        one.app.store.close().await;
+        two.app.store.close().await;
     })
     .await;
 }

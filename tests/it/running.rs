@@ -9,6 +9,7 @@ use std::{
 
 use crate::support::{
     bot::Smartcloudops,
+    database::for_each,
     peers,
     scripted::{Script, Scripted},
     serving::{Serving, free_port, get},
@@ -26,6 +27,22 @@ fn it_serves_without_a_terminal_and_stops_cleanly() {
         assert!(ready[part]["detail"].is_string(), "{body}");
     }
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_serves_from_a_database_and_after_its_death_another() {
+    for_each(async |database| {
+        let mut serving = Serving::start(&format!("[store]\nurl = \"{}\"\n", database.url));
+        let said = serving.another();
+        assert!(said.contains("another process serves from"), "{said}");
+        assert!(said.contains("stop it, or give this one its own `store.url`"), "{said}");
+        // Everything else works beside it.
+        let asked = serving.bot.run(&["roles", "list"]);
+        assert!(asked.status.success(), "{asked:?}");
+        serving.dies_and_rises();
+        assert_eq!(serving.stop(), 0);
+    })
+    .await;
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is saved is saved once, stays as it was, and comes back.
 
+mod alone;
 mod audit;
 mod conversations;
 mod engine;

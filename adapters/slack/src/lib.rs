@@ -27,6 +27,7 @@ mod hear;
 mod http;
 mod markup;
 mod refusals;
+mod show;
 mod slack;
 mod socket;
 mod web;

@@ -9,30 +9,28 @@ use std::{
 
 use async_trait::async_trait;
 use chat::{
-    Block, Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey,
-    Finding, Image, Inbox, MessageRef, Platform, Reaction, UserRef,
+    Capabilities, Card, ChatAdapter, ChatError, Clock, Condition, Conversation, DedupeKey, Finding,
+    Inbox, MessageRef, Platform, Reaction, UserRef,
 };
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use slack_morphism::prelude::*;
+use slack_morphism::prelude::SlackFileId;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    blocks::{MAX_TEXT, content, home, without_files},
+    blocks::MAX_TEXT,
     events::{HOME, Myself},
     refusals::refused_because,
+    show::Way,
     socket,
     web::{Seen, To, Web},
 };
 
 /// How often it is asked whether the token still holds.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-/// The pauses before a message with fresh pictures is tried again: Slack takes a moment to look at them.
-const PICTURES_SETTLE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// Pictures whose upload is remembered: a card is edited often, and its picture rarely changes.
-const PICTURES_KEPT: usize = 16;
+/// How often it is counted how many connections the app has.
+const COUNT_EVERY: Duration = Duration::from_mins(5);
 /// How long a slash command can be answered at its own address.
 const COMMAND_LASTS: Duration = Duration::from_mins(29);
 
@@ -70,6 +68,7 @@ pub struct Slack {
     pub(crate) web: Web,
     pub(crate) state: Mutex<State>,
     pub(crate) clock: Clock,
+    pub(crate) count_every: Duration,
     team: Option<String>,
     reload: Reload,
 }
@@ -88,7 +87,7 @@ pub(crate) struct State {
     pub(crate) names: HashMap<String, String>,
     /// Where the last slash command of a channel can be answered, and until when.
     commands: HashMap<String, (Url, Instant)>,
-    pictures: VecDeque<(Vec<u8>, SlackFileId)>,
+    pub(crate) pictures: VecDeque<(Vec<u8>, SlackFileId)>,
 }
 
 impl Slack {
@@ -106,7 +105,13 @@ impl Slack {
             pictures: VecDeque::new(),
         };
         let (web, state) = (Web::new(api_url.as_str())?, Mutex::new(state));
-        Ok(Self { web, state, clock, team, reload })
+        Ok(Self { web, state, clock, count_every: COUNT_EVERY, team, reload })
+    }
+
+    /// Counts the connections of the app this often, instead of every five minutes.
+    #[must_use]
+    pub fn counting_connections_every(self, pause: Duration) -> Self {
+        Self { count_every: pause, ..self }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -132,7 +137,7 @@ impl Slack {
         state.commands.insert(channel.to_owned(), (address, now + COMMAND_LASTS));
     }
 
-    fn response_address(&self, channel: &str) -> Option<Url> {
+    pub(crate) fn response_address(&self, channel: &str) -> Option<Url> {
         let (address, until) = self.state().commands.get(channel)?.clone();
         (until > Instant::now()).then_some(address)
     }
@@ -209,164 +214,6 @@ impl Slack {
             _ => Ok(()),
         }
     }
-
-    /// The uploaded pictures of a card, in its order. An answer without its picture is still an answer; only when Slack
-    /// asks to wait it is worth waiting.
-    async fn pictures(&self, card: &Card) -> Result<Vec<Option<SlackFileId>>, ChatError> {
-        let mut uploaded = Vec::new();
-        for block in &card.blocks {
-            if let Block::Image(image) = block {
-                uploaded.push(self.picture(image).await?);
-            }
-        }
-        Ok(uploaded)
-    }
-
-    async fn picture(&self, image: &Image) -> Result<Option<SlackFileId>, ChatError> {
-        if let Some((_, file)) = self.state().pictures.iter().find(|(png, _)| *png == image.png) {
-            return Ok(Some(file.clone()));
-        }
-        match self.web.upload_picture(&self.bot_token(), image).await {
-            Ok(file) => {
-                let mut state = self.state();
-                state.pictures.push_front((image.png.clone(), file.clone()));
-                state.pictures.truncate(PICTURES_KEPT);
-                Ok(Some(file))
-            }
-            Err(error @ ChatError::RateLimited { .. }) => Err(error),
-            Err(error) => {
-                tracing::warn!(%error, name = image.name, "a picture could not be uploaded");
-                Ok(None)
-            }
-        }
-    }
-
-    /// Shows a card; when Slack does not take its pictures, a little later, and at last without. Returns the
-    /// name of the message.
-    async fn show(&self, how: Way<'_>, card: &Card) -> Result<String, ChatError> {
-        let pictures = self.pictures(card).await?;
-        let mut pauses = PICTURES_SETTLE.iter();
-        loop {
-            match self.send(how, content(card, &pictures)).await {
-                Err(ChatError::Refused { reason, .. })
-                    if is_about_blocks(&reason) && pictures.iter().any(Option::is_some) =>
-                {
-                    let Some(pause) = pauses.next() else {
-                        tracing::warn!(%reason, "Slack does not show a picture");
-                        return self.send(how, content(card, &vec![None; pictures.len()])).await;
-                    };
-                    sleep(*pause).await;
-                }
-                shown => return shown,
-            }
-        }
-    }
-
-    async fn send(&self, how: Way<'_>, content: SlackMessageContent) -> Result<String, ChatError> {
-        let (web, token) = (&self.web, self.bot_token());
-        match how {
-            Way::Post { to, key } => web.post_message(&token, to, content, key).await,
-            Way::Whisper { to, user } => {
-                web.whisper(&token, to, user, content).await.map(|()| String::new())
-            }
-            Way::Edit { channel, message } => {
-                let edited = web.update(&token, channel, message, content).await;
-                edited.map(|()| message.to_owned())
-            }
-        }
-    }
-
-    async fn show_home(&self, user: &str, card: &Card) -> Result<(), ChatError> {
-        let view = home(&without_files(card), &[]);
-        self.web.publish_home(&self.bot_token(), user, view).await
-    }
-
-    /// Posts where the bot is a member, or where a slash command was said.
-    async fn say(&self, to: To<'_>, card: &Card, key: &str) -> Result<String, ChatError> {
-        let posted = self.show(Way::Post { to, key }, card).await;
-        match (posted, self.response_address(to.channel)) {
-            (Err(ChatError::Barred { .. }), Some(address)) if to.thread.is_none() => {
-                self.respond(&address, Seen::ByAll, card).await?;
-                Ok(String::new())
-            }
-            (posted, _) => posted,
-        }
-    }
-
-    /// Answers a slash command at its own address. Files are for members of the channel.
-    pub(crate) async fn respond(
-        &self,
-        address: &Url,
-        seen: Seen,
-        card: &Card,
-    ) -> Result<(), ChatError> {
-        self.web.respond(address, seen, &content(&without_files(card), &[])).await
-    }
-
-    /// Shares the files of a card that an earlier attempt did not share. One that Slack does not take is left out.
-    async fn share_files(
-        &self,
-        card: &Card,
-        to: To<'_>,
-        again: Option<DateTime<Utc>>,
-    ) -> Result<(), ChatError> {
-        let token = self.bot_token();
-        for block in &card.blocks {
-            let Block::File(file) = block else { continue };
-            if let Some(since) = again
-                && or_unknown(self.web.has_file(&token, to, since, &file.name).await)?
-            {
-                continue;
-            }
-            match self.web.share_text(&token, file, to).await {
-                Err(error @ (ChatError::RateLimited { .. } | ChatError::Unreachable { .. })) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, name = file.name, "a file could not be uploaded");
-                }
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The message that an earlier attempt left.
-    async fn posted_before(
-        &self,
-        to: To<'_>,
-        since: DateTime<Utc>,
-        key: &str,
-    ) -> Result<Option<String>, ChatError> {
-        or_unknown(self.web.find_message(&self.bot_token(), to, since, key).await)
-    }
-}
-
-/// What was found of an earlier attempt; nothing where the bot may not read what was said: there people may see a
-/// thing twice, and never not at all.
-fn or_unknown<T: Default>(found: Result<T, ChatError>) -> Result<T, ChatError> {
-    match found {
-        Err(error @ (ChatError::Barred { .. } | ChatError::Refused { .. })) => {
-            tracing::warn!(%error, "cannot look for what may have been posted before");
-            Ok(T::default())
-        }
-        found => found,
-    }
-}
-
-/// How a card is shown.
-#[derive(Clone, Copy)]
-enum Way<'a> {
-    /// As a new message that carries this key.
-    Post { to: To<'a>, key: &'a str },
-    /// To one person.
-    Whisper { to: To<'a>, user: &'a str },
-    /// In the place of an older one.
-    Edit { channel: &'a str, message: &'a str },
-}
-
-fn is_about_blocks(reason: &str) -> bool {
-    matches!(reason, "invalid_blocks" | "invalid_attachments" | "invalid_blocks_format")
 }
 
 fn place(conversation: &Conversation) -> To<'_> {

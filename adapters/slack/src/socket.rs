@@ -30,7 +30,8 @@ use crate::{
     slack::Slack,
 };
 
-/// How long a stop waits for what was heard to be recorded and acknowledged.
+/// How long a stop waits for what was heard to be recorded and acknowledged, and a connection that the bot closes
+/// for what Slack sent before it knew.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long a connection that Slack is about to close goes on being heard.
 const LEAVES_WITHIN: Duration = Duration::from_secs(30);
@@ -38,8 +39,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// A connection on which nothing came for so long, not even an answer to a ping, is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
-/// How long after too many connections were counted they are counted again.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
 /// Envelopes in hand on one connection; more wait with Slack.
 const IN_HAND: usize = 256;
 /// Most envelopes are smaller; the whole of it is cleared before each reading.
@@ -86,9 +85,8 @@ pub(crate) async fn listen(
     let ears = Ears { slack, app, me, inbox, shutdown, news };
     let mut connections = FuturesUnordered::new();
     let (mut open, mut failures, mut next) = (0_u64, 0_u32, Some(Instant::now()));
-    // Only a new connection says how many there are: while there are too many, one is opened now and then,
-    // and the others leave.
-    let (mut generation, mut outdated, mut look_again) = (CancellationToken::new(), None, None);
+    // Only a new connection says how many there are: one is opened now and then, and the others leave.
+    let (mut generation, mut outdated, mut count_at) = (CancellationToken::new(), None, None);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -96,18 +94,16 @@ pub(crate) async fn listen(
                 next = None;
                 connections.push(ears.connection(generation.clone()));
             }
-            () = at(look_again) => {
-                look_again = None;
+            () = at(count_at) => {
+                count_at = None;
                 outdated = Some(std::mem::take(&mut generation));
                 next = next.or(Some(Instant::now()));
             }
             Some(news) = heard.recv() => match news {
                 News::Open(counted) => {
                     (open, failures) = (open + 1, 0);
-                    let condition = condition(counted, open);
-                    let is_well = condition == Condition::Connected;
-                    look_again = (!is_well).then(|| Instant::now() + LOOK_AGAIN_AFTER);
-                    slack.is(condition);
+                    count_at = Some(Instant::now() + slack.count_every);
+                    slack.is(condition(counted, open));
                     if let Some(outdated) = outdated.take() {
                         let outdated: CancellationToken = outdated;
                         outdated.cancel();
@@ -117,6 +113,8 @@ pub(crate) async fn listen(
             },
             Some(ended) = connections.next(), if !connections.is_empty() => {
                 open -= u64::from(ended.was_open);
+                // The next one counts.
+                count_at = count_at.filter(|_| open > 0);
                 if let Err(error) = ended.result {
                     tracing::warn!(%error, "a connection to Slack was lost");
                     if open == 0 {
@@ -197,9 +195,15 @@ impl Ears<'_> {
         let mut in_hand = FuturesUnordered::new();
         let mut ping = interval(PING_EVERY);
         let (mut last_heard, mut leaves_at, mut stops) = (Instant::now(), None, false);
+        let (mut leaves, mut said_goodbye) = (false, false);
         let lost = |error| unreachable(format!("Socket Mode: {error}"));
         while !(stops && in_hand.is_empty()) {
             let room = in_hand.len() < IN_HAND;
+            // What is in hand can be acknowledged before, and what Slack sends until it hears this is heard.
+            if leaves && !said_goodbye && in_hand.is_empty() {
+                said_goodbye = true;
+                sink.close().await.map_err(lost)?;
+            }
             tokio::select! {
                 message = stream.next(), if room && !stops => {
                     last_heard = Instant::now();
@@ -229,7 +233,7 @@ impl Ears<'_> {
                 Some(mut recorded) = in_hand.next(), if !in_hand.is_empty() => {
                     // All that are ready leave together.
                     loop {
-                        if let Some(text) = recorded.acknowledgement {
+                        if let Some(text) = recorded.acknowledgement.filter(|_| !said_goodbye) {
                             sink.feed(Message::text(text)).await.map_err(lost)?;
                         }
                         in_hand.extend(recorded.rest);
@@ -238,16 +242,21 @@ impl Ears<'_> {
                             None => break,
                         }
                     }
-                    sink.flush().await.map_err(lost)?;
+                    if !said_goodbye {
+                        sink.flush().await.map_err(lost)?;
+                    }
                 }
-                _ = ping.tick() => {
+                _ = ping.tick(), if !said_goodbye => {
                     if room && last_heard.elapsed() > DEAD_AFTER {
                         return Err(unreachable("Socket Mode: the connection is dead".to_owned()));
                     }
                     sink.send(Message::Ping(Bytes::new())).await.map_err(lost)?;
                 }
                 () = at(leaves_at) => (leaves_at, stops) = (None, true),
-                () = leave.cancelled(), if !stops => (ended.was_leaving, stops) = (true, true),
+                () = leave.cancelled(), if !leaves => {
+                    (ended.was_leaving, leaves) = (true, true);
+                    leaves_at = Some(Instant::now() + DRAIN);
+                }
                 () = self.shutdown.cancelled(), if !stops => stops = true,
             }
         }

@@ -227,7 +227,7 @@ impl Process {
                 return;
             }
             for delivery in &due {
-                self.outbox.post(delivery).await;
+                self.outbox.post(delivery, None).await;
             }
         }
     }

@@ -1,11 +1,16 @@
 //! What can go wrong between Slack and the bot, by the number of the fault.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
+use chat::{Card, ChatAdapter as _, ChatError, Condition, DedupeKey, Inbox};
 use serde_json::{Value, json};
 use smartcloudops::clock::Clock;
 use sqlx::{Connection as _, SqliteConnection};
+use tokio_util::sync::CancellationToken;
 
 use super::{adapter, channel, connected, grant};
 use crate::support::{
@@ -153,6 +158,51 @@ fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_inste
     }
     workspace.wait("messages=1&channel=D1");
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f04_connections_that_others_open_later_are_counted_and_no_command_is_lost_for_it() {
+    let Some(workspace) = Workspace::new() else { return };
+    let often = adapter(&workspace).counting_connections_every(Duration::from_millis(20));
+    let (slack, shutdown) = (Arc::new(often), CancellationToken::new());
+    let (inbox, mut heard) = Inbox::bounded(10);
+    let running = tokio::spawn({
+        let (slack, shutdown) = (slack.clone(), shutdown.clone());
+        async move { slack.run(inbox, shutdown).await }
+    });
+    workspace.wait("connections=1");
+    let becomes = async |holds: fn(&Condition) -> bool| {
+        let patience = Instant::now();
+        while !holds(&slack.condition()) {
+            assert!(patience.elapsed() < Duration::from_secs(20), "{:?}", slack.condition());
+            tokio::task::yield_now().await;
+        }
+    };
+    let listening = tokio::spawn(async move {
+        let mut texts = BTreeSet::new();
+        while texts.len() < 300 {
+            texts.insert(heard.recv().await.unwrap().recorded().text);
+        }
+        heard
+    });
+    // Slack brings a command once, on whichever connection there is at that moment.
+    for number in 0..300 {
+        let text = format!("whoami {number}");
+        workspace.tell(
+            "command",
+            &json!({"channel": "D1", "user": "U1", "command": "/ops", "text": text}),
+        );
+    }
+    let _heard = tokio::time::timeout(Duration::from_secs(20), listening).await.unwrap().unwrap();
+    becomes(|condition| *condition == Condition::Connected).await;
+    workspace.set("ghosts", 3);
+    becomes(|condition| matches!(condition, Condition::Degraded(_))).await;
+    workspace.set("ghosts", 0);
+    becomes(|condition| *condition == Condition::Connected).await;
+    let opened = workspace.state()["calls"]["apps.connections.open"].as_u64().unwrap();
+    assert!(opened > 5, "{opened}");
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -52,21 +52,18 @@ impl Serving {
     }
 
     /// Kills it, and starts it again.
-    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn dies_and_rises(&mut self) {
         self.dies();
         self.rises();
     }
 
     /// Kills it.
-    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn dies(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again.
-    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn rises(&mut self) {
         self.child = spawn(&self.bot);
         self.answers();
@@ -115,7 +112,6 @@ impl Serving {
     }
 
     /// What another process says that would serve with the same configuration, and ends.
-    #[cfg(any(feature = "discord", feature = "slack"))]
     pub fn another(&self) -> String {
         let ended = self.bot.run(&["serve"]);
         assert!(!ended.status.success(), "{ended:?}");
