@@ -16,6 +16,8 @@ own. All in JSON; POST /ACTION ({"error": …} and HTTP 400 when refused):
     device      person                                            the device exists and syncs → user, device
     sign        person                                            its owner signs this device
     reset       person                                            a new identity, which signs this device alone
+    secrets     person                                            makes an identity for somebody else's account and keeps
+                                                                  its secrets there, as Element does → recovery_key
     room        person, invite? [user ids], encrypted?, direct?, name?                       → room
     invite, kick  person, room, user
     join, leave   person, room
@@ -71,6 +73,8 @@ from nio.store import SqliteMemoryStore
 from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import SignatureVerifyException, sign_json, verify_signed_json
 from unpaddedbase64 import decode_base64, encode_base64
+
+import secret_storage
 
 Json = dict[str, Any]
 PHONE = "PHONE"
@@ -440,6 +444,23 @@ class People:
     async def do_reset(self, spec: Json) -> Json:
         await self.sign(await self.device(spec["person"]), reset=True)
         return {}
+
+    async def do_secrets(self, spec: Json) -> Json:
+        token = (await self.do_login(spec))["token"]
+        user = (await self.server.call("GET", "/_matrix/client/v3/account/whoami", token))["user_id"]
+        identity, key, name = Identity(user), os.urandom(32), encode_base64(os.urandom(24))
+        await self.server.call(
+            "POST", "/_matrix/client/v3/keys/device_signing/upload", token, identity.upload("password"))
+        kept = {f"m.secret_storage.key.{name}": secret_storage.description(key),
+                "m.secret_storage.default_key": {"key": name}}
+        for pair in (identity.master, identity.own, identity.others):
+            kind = f"m.cross_signing.{pair.usage}"
+            secret = encode_base64(bytes(pair.key)).encode()
+            kept[kind] = {"encrypted": {name: secret_storage.seal(key, kind, secret)}}
+        for kind, content in kept.items():
+            path = f"/_matrix/client/v3/user/{quote(user)}/account_data/{quote(kind, safe='')}"
+            await self.server.call("PUT", path, token, content)
+        return {"recovery_key": secret_storage.printed(key)}
 
     async def do_room(self, spec: Json) -> Json:
         device, state = await self.device(spec["person"]), []

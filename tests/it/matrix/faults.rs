@@ -353,25 +353,55 @@ fn f18_what_cannot_be_read_is_said_and_read_when_its_key_comes() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// The devices of the bot's account, and whether each is signed by it.
+fn signed(server: &Homeserver) -> Vec<bool> {
+    let devices = server.tell("devices", &json!({"user": server.user("ops")}));
+    devices["devices"].as_object().unwrap().values().map(|signed| *signed == true).collect()
+}
+
+#[test]
+fn f18_the_recovery_key_that_another_client_printed_signs_the_bots_device() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let kept = server.tell("secrets", &json!({"person": server.short("ops")}));
+    let key = kept["recovery_key"].as_str().unwrap();
+    assert_eq!(key.split(' ').map(str::len).collect::<Vec<_>>(), [4; 12], "{key}");
+    let serving = connected(&server, &format!("recovery_key = \"{key}\"\n"));
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(signed(&server), [true]);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f18_a_recovery_key_that_does_not_open_the_secrets_is_said() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    server.tell("secrets", &json!({"person": server.short("ops")}));
+    let serving = connected(&server, "recovery_key = \"a passphrase of something else\"\n");
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(signed(&server), [false]);
+    let checked = serving.bot.run(&["doctor"]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("is not signed by its account"), "{said}");
+    let log = std::fs::read_to_string(serving.bot.directory().join("serve.log")).unwrap();
+    assert!(log.contains("`matrix.recovery_key` does not open the account's secrets"), "{log}");
+    assert_eq!(serving.stop(), 0);
+}
+
 #[test]
 fn f18_lost_keys_are_made_anew_and_signed_with_the_recovery_key() {
     let Some(server) = Homeserver::encrypted() else { return };
     let mut serving = connected(&server, "recovery_key = \"a passphrase that nobody guesses\"\n");
-    let signed = || {
-        let devices = server.tell("devices", &json!({"user": server.user("ops")}));
-        devices["devices"].as_object().unwrap().clone()
-    };
     server.says("U1", "D1", "help");
     server.bot_says("U1", "D1", "count=1");
-    assert!(signed().values().all(|signed| *signed == true), "{:?}", signed());
+    assert_eq!(signed(&server), [true]);
     serving.dies();
     for name in ["matrix.db", "matrix.db-wal", "matrix.db-shm"] {
         let _ = std::fs::remove_file(serving.bot.directory().join(name));
     }
     serving.rises();
     serving.becomes("matrix", |matrix| matrix["ok"] == true);
-    assert_eq!(signed().len(), 2, "a new device");
-    assert!(signed().values().all(|signed| *signed == true), "{:?}", signed());
+    assert_eq!(signed(&server), [true, true], "a new device");
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
     assert_eq!(serving.stop(), 0);
