@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use channels::Channel;
-pub(crate) use channels::{change, channels, configured, settings_of};
+pub(crate) use channels::{change, configured, say_everywhere, settings_of};
 use picture::Picture;
 pub use recent::Recent;
 pub use work::Work;

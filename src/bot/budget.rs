@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use chat::{Conversation, UserRef};
+use chat::{Conversation, Platform, UserRef};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Over which stretch answers are counted.
 pub(super) const STRETCH: TimeDelta = TimeDelta::minutes(10);
+/// How many talks a place without threads is good for: all of it is one conversation there.
+const WITHOUT_THREADS: usize = 3;
 /// Accounts in threads that are remembered.
 const MOST_TALKS: usize = 10_000;
 
@@ -34,17 +36,21 @@ impl Budget {
         Self { most, talks: HashMap::new() }
     }
 
-    /// Takes one answer from the budget. A conversation that is no thread has none: questions are asked
-    /// there, and answered in threads of their own.
+    /// Takes one answer from the budget. At the terminal there is none: who sits there may pipe in what they like.
     pub(super) fn take(
         &mut self,
         place: &Conversation,
         who: &UserRef,
         now: DateTime<Utc>,
     ) -> Allowed {
-        if place.thread.is_none() {
+        if place.platform == Platform::Console {
             return Allowed::Yes;
         }
+        let most = if place.thread.is_some() {
+            self.most
+        } else {
+            self.most.saturating_mul(WITHOUT_THREADS)
+        };
         let is_old = |at: &DateTime<Utc>| now - *at >= STRETCH;
         if self.talks.len() >= MOST_TALKS {
             self.talks.retain(|_, answers| answers.back().is_some_and(|last| !is_old(last)));
@@ -53,18 +59,16 @@ impl Budget {
         while answers.front().is_some_and(is_old) {
             answers.pop_front();
         }
-        if answers.len() >= self.most {
+        if answers.len() >= most {
             return Allowed::No;
         }
         answers.push_back(now);
-        if answers.len() == self.most { Allowed::TheLast } else { Allowed::Yes }
+        if answers.len() == most { Allowed::TheLast } else { Allowed::Yes }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chat::Platform;
-
     use super::*;
 
     fn place(thread: Option<&str>) -> Conversation {
@@ -99,8 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn only_threads_have_a_budget() {
+    fn a_place_without_threads_is_good_for_three_talks_and_the_terminal_for_any_number() {
+        use Allowed::{No, TheLast, Yes};
         let (mut budget, ana) = (Budget::of(1), who("UANA"));
-        assert!((0..50).all(|it| budget.take(&place(None), &ana, at(it)) == Allowed::Yes));
+        let taken: Vec<_> = (0..4).map(|it| budget.take(&place(None), &ana, at(it))).collect();
+        assert_eq!(taken, [Yes, Yes, TheLast, No]);
+        let terminal = Conversation { platform: Platform::Console, ..place(None) };
+        assert!((0..50).all(|it| budget.take(&terminal, &ana, at(it)) == Yes));
     }
 }

@@ -25,7 +25,7 @@ pub(super) use status::status;
 
 use std::time::Duration;
 
-use chat::{Block, Card, Tone};
+use chat::{Block, Card, Inbound, Tone};
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 
@@ -128,10 +128,24 @@ pub(super) fn not_available(intent: &Intent) -> Refusal {
 /// Small print of the last answer that somebody gets in a thread for a while.
 pub(super) fn the_last_here(stretch: TimeDelta) -> String {
     format!(
-        "You had many answers in this thread: I say nothing more to you here for {} min. Ask elsewhere if you \
-         need me.",
+        "You had many answers here: I say nothing more to you here for {} min. Ask elsewhere if you need me.",
         stretch.num_minutes()
     )
+}
+
+/// What is said elsewhere of somebody who gets no more answers in a thread.
+pub(super) fn ran_away(event: &Inbound, stretch: TimeDelta) -> Card {
+    let minutes = stretch.num_minutes();
+    Card::titled("I stopped answering somebody who asks without end")
+        .tone(Tone::Warning)
+        .with(Block::Fields(vec![
+            ("who".to_owned(), format!("{} ({})", event.display_name, event.from)),
+            ("where".to_owned(), event.conversation.channel.clone()),
+        ]))
+        .line(format!(
+            "They had `bot.answers_in_thread` answers in one place within {minutes} min. Perhaps two machines answer \
+             each other; I say nothing more to them there for {minutes} min."
+        ))
 }
 
 /// An answer that takes long is on its way.

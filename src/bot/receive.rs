@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{Inbound, MessageRef, Origin, Reaction};
+use chat::{Conversation, Inbound, MessageRef, Origin, Reaction};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, MissedTickBehavior},
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     access::{Permission, RefusalKind},
+    incidents,
     store::{
         AuditEvent, Completed, Completion, FirstSight, InboxId, OVERHEARD, Recorded,
         Reply as StoredReply, Speaker, StoreError, Subject, Turn,
@@ -265,8 +266,8 @@ impl Receiver {
         let _slot = self.answering.acquire().await;
         let mut reply = self.bot.answer(event, false).await;
         if allowed == Allowed::TheLast {
-            tracing::error!(event.from = %event.from, "a thread ran away: no more answers there for now");
             reply.card = reply.card.note(cards::the_last_here(budget::STRETCH));
+            self.tell_of_runaway(event).await;
         }
         let receipt = receipt.taken().await;
         begun.finished = self.finish(id, event, &reply, receipt.progress.as_ref()).await;
@@ -284,6 +285,18 @@ impl Receiver {
         }
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         budget.take(&event.conversation, &event.from, self.bot.app().clock.now())
+    }
+
+    /// Whoever looks after the bot is told that somebody gets no more answers.
+    async fn tell_of_runaway(&self, event: &Inbound) {
+        tracing::error!(event.from = %event.from, "a thread ran away: no more answers there for now");
+        let card = cards::ran_away(event, budget::STRETCH);
+        let key = format!("runaway:{}", event.answer_key());
+        let reached = |place: &Conversation| self.outbox.serves().iter().any(|it| it.covers(place));
+        match incidents::say_everywhere(self.bot.app(), &card, &key, reached).await {
+            Ok(()) => self.outbox.wake(),
+            Err(error) => tracing::error!(%error, "cannot tell that a thread ran away"),
+        }
     }
 
     /// Finishes an event without a word.

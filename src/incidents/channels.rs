@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chat::{Conversation, UserRef};
+use chat::{Card, Conversation, UserRef};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -38,6 +38,27 @@ pub(crate) async fn channels(app: &App) -> Result<Vec<Channel>, StoreError> {
         channels.insert(channel_id(&place), Channel { place, settings, is_chosen: true });
     }
     Ok(channels.into_values().collect())
+}
+
+/// Says something about the bot itself in every channel that is told of incidents and can be reached. The key is
+/// that of this piece of news.
+pub(crate) async fn say_everywhere(
+    app: &App,
+    card: &Card,
+    key: &str,
+    reached: impl Fn(&Conversation) -> bool,
+) -> Result<(), StoreError> {
+    let mut channels = channels(app).await?;
+    channels.retain(|channel| channel.settings.incidents && reached(&channel.place));
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.store.begin_write().await?;
+    for Channel { place, .. } in channels {
+        let key = format!("{key}:{}:{}", place.workspace, place.channel);
+        app.store.enqueue(&mut tx, &Reply::new(place, card.clone(), key)).await?;
+    }
+    tx.commit().await
 }
 
 /// The channels of the configuration: `console`, or `PLATFORM:WORKSPACE:CHANNEL`.

@@ -6,13 +6,7 @@ use chat::{Card, ChatAdapter, Condition, Conversation, Platform, Tone};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    app::App,
-    bot::outbox::Outbox,
-    http::Health,
-    incidents,
-    store::{Reply, StoreError},
-};
+use crate::{app::App, bot::outbox::Outbox, http::Health, incidents, store::StoreError};
 
 /// How often it is looked how the platforms are.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -114,21 +108,9 @@ async fn tell(
             adapters.iter().filter(|it| !matches!(it.condition(), Condition::Lost(_)));
         connected.any(|it| it.platform() == channel.platform)
     };
-    let channels = incidents::channels(app).await?.into_iter();
-    let told = channels.filter(|channel| channel.settings.incidents).map(|channel| channel.place);
-    let channels: Vec<_> = told.filter(reached).collect();
-    if channels.is_empty() {
-        return Ok(());
-    }
-    let mut tx = app.store.begin_write().await?;
-    for conversation in channels {
-        let place = format!("{}:{}", conversation.workspace, conversation.channel);
-        let state = if *news == News::Well { "well" } else { "wrong" };
-        let key = format!("{state}:{platform}:{}:{place}", since.timestamp_millis());
-        let reply = Reply::new(conversation, card(platform, news), key);
-        app.store.enqueue(&mut tx, &reply).await?;
-    }
-    tx.commit().await
+    let state = if *news == News::Well { "well" } else { "wrong" };
+    let key = format!("{state}:{platform}:{}", since.timestamp_millis());
+    incidents::say_everywhere(app, &card(platform, news), &key, reached).await
 }
 
 fn card(platform: Platform, news: &News) -> Card {

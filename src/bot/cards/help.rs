@@ -9,7 +9,7 @@ use crate::{
     metrics::Fleet,
 };
 
-/// What a permission lets people say; the first example is the one on the button.
+/// What a permission lets people say.
 const TOPICS: [(Permission, &str, &[&str]); 8] = [
     (
         Permission::Ask,
@@ -63,6 +63,15 @@ const TOPICS: [(Permission, &str, &[&str]); 8] = [
     ),
 ];
 
+/// Examples that change nothing: buttons, for those to whom they are of use.
+const SAFE: [(Permission, &str, &str); 5] = [
+    (Permission::Ask, "CPU now", "cpu"),
+    (Permission::Ask, "All hosts", "status"),
+    (Permission::Ask, "Open incidents", "open incidents"),
+    (Permission::ConfigureChannels, "This channel", "channel"),
+    (Permission::Introduce, "Who am I?", "whoami"),
+];
+
 /// Features whose words are understood, but which this version does not have.
 const LATER: [Permission; 3] =
     [Permission::ReadLogs, Permission::RequestAction, Permission::ApproveAction(Risk::Low)];
@@ -83,10 +92,11 @@ pub fn help(role: Role, fleet: &Fleet) -> Card {
         .with(Block::Code("whoami\nlink\nhelp".to_owned()))
         .note("Plain questions work too: \"what is the highest CPU since yesterday?\"");
     if role < Role::Viewer {
-        return card
+        card = card
             .note("To ask about machines you need the role Viewer: `whoami` tells how to get it.");
     }
-    card.button("CPU now", "cpu").button("All hosts", "status")
+    let allowed = SAFE.iter().filter(|(permission, ..)| role >= permission.least_role());
+    allowed.fold(card, |card, (_, label, command)| card.button(*label, *command))
 }
 
 /// Examples that can be copied name hosts that exist.
@@ -135,6 +145,16 @@ pub fn first_screen(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_buttons_are_for_the_role() {
+        let buttons = |role| help(role, &Fleet::default()).buttons;
+        let labels =
+            |role| buttons(role).into_iter().map(|button| button.label).collect::<Vec<_>>();
+        assert_eq!(labels(Role::Guest), ["Who am I?"]);
+        assert_eq!(labels(Role::Viewer), ["CPU now", "All hosts", "Open incidents", "Who am I?"]);
+        assert_eq!(labels(Role::Operator).len(), SAFE.len());
+    }
 
     #[test]
     fn help_shows_only_what_the_role_may_say() {

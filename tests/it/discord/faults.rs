@@ -343,7 +343,7 @@ fn f20_bots_webhooks_and_the_bots_own_words_are_not_answered() {
 }
 
 #[test]
-fn f20_a_thread_that_runs_away_is_left_alone() {
+fn f20_a_thread_that_runs_away_is_left_alone_and_told_of() {
     let Some(server) = Server::new() else { return };
     let serving = connected(&server, "[bot]\nanswers_in_thread = 3\n");
     let root = server.says("U1", "C1", "<@BOT> help");
@@ -353,6 +353,7 @@ fn f20_a_thread_that_runs_away_is_left_alone() {
         server.says("U1", &thread, "<@BOT> help");
     }
     server.wait(&format!("messages=3&channel={thread}"));
+    server.wait("messages=1&channel=C1&text=I%20stopped%20answering%20somebody");
     server.says("U1", "D1", "whoami");
     server.wait("messages=1&channel=D1");
     let said = server.said(&thread);

@@ -450,7 +450,7 @@ fn f20_notices_and_the_bots_own_words_are_not_answered() {
 }
 
 #[test]
-fn f20_a_thread_that_runs_away_is_left_alone() {
+fn f20_a_thread_or_a_room_for_two_that_runs_away_is_left_alone_and_told_of() {
     let Some(server) = Homeserver::in_clear() else { return };
     let serving = connected(&server, "[bot]\nanswers_in_thread = 3\n");
     let root = server.says("U1", "C1", "@bot help");
@@ -459,9 +459,15 @@ fn f20_a_thread_that_runs_away_is_left_alone() {
         server.says_so("U1", "C1", "@bot help", json!({"thread": root}));
     }
     server.bot_says("U1", "C1", "text=I say nothing more");
-    server.says("U1", "D1", "whoami");
-    server.bot_says("U1", "D1", "count=1");
-    assert_eq!(server.said("U1", "C1").len(), 3);
+    server.bot_says("U1", "C1", "text=I stopped answering somebody");
+    // A room for two is one conversation, good for three talks.
+    for _ in 0..11 {
+        server.says("U1", "D1", "whoami");
+    }
+    server.bot_says("U1", "D1", "text=I say nothing more");
+    server.bot_says("U1", "C1", "count=2&text=I stopped answering somebody");
+    assert_eq!(server.said("U1", "D1").len(), 9);
+    assert_eq!(server.said("U1", "C1").len(), 5, "three answers, and both were told");
     assert_eq!(serving.stop(), 0);
 }
 

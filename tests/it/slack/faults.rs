@@ -447,7 +447,7 @@ async fn f24_what_a_machine_is_called_mentions_nobody_and_is_no_link() {
 }
 
 #[test]
-fn f20_a_thread_that_runs_away_is_left_alone() {
+fn f20_a_thread_that_runs_away_is_left_alone_and_told_of() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "[bot]\nanswers_in_thread = 3\n");
     let root = workspace.says("U1", "C1", "<@UBOT> help");
@@ -456,11 +456,14 @@ fn f20_a_thread_that_runs_away_is_left_alone() {
             json!({"channel": "C1", "user": "U1", "thread_ts": root, "text": "<@UBOT> help"});
         workspace.tell("message", &said);
     }
-    workspace.wait("messages=3&channel=C1");
+    workspace.wait("messages=4&channel=C1");
     workspace.says("U1", "D1", "whoami");
     workspace.wait("messages=1&channel=D1");
     let said = workspace.said("C1");
-    assert_eq!(said.len(), 3);
+    let (answers, told): (Vec<_>, Vec<_>) =
+        said.iter().partition(|it| it["thread_ts"] == root.as_str());
+    assert_eq!((answers.len(), told.len()), (3, 1), "{said:#?}");
+    assert!(told[0].to_string().contains("I stopped answering somebody"), "{told:#?}");
     assert!(said.iter().any(|it| it.to_string().contains("I say nothing more")), "{said:#?}");
     assert_eq!(serving.stop(), 0);
 }
