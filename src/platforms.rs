@@ -194,3 +194,27 @@ fn tls_failed(platform: &str, error: &dyn std::error::Error) -> ConfigError {
          install ca-certificates"
     ))
 }
+
+#[cfg(all(test, not(all(feature = "discord", feature = "matrix", feature = "slack"))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_that_is_configured_and_was_not_built_is_said() {
+        let platforms = [
+            ("slack", cfg!(feature = "slack"), "bot_token = \"xoxb-1\"\napp_token = \"xapp-1\""),
+            ("discord", cfg!(feature = "discord"), "token = \"a.b.c\""),
+            (
+                "matrix",
+                cfg!(feature = "matrix"),
+                "homeserver = \"https://matrix.example.org\"\ntoken = \"syt_1\"",
+            ),
+        ];
+        for (platform, _, settings) in platforms.iter().filter(|(_, is_built, _)| !is_built) {
+            let config = Config::parse(&format!("[{platform}]\n{settings}\n")).unwrap();
+            let refused = Platforms::of(&config, None, &Clock::system()).err().unwrap().to_string();
+            assert!(refused.contains(&format!("built without {platform}")), "{refused}");
+            assert!(refused.contains(&format!("`--features {platform}`")), "{refused}");
+        }
+    }
+}

@@ -11,7 +11,13 @@ fn read(path: &str) -> String {
 fn the_page_of_faults_names_every_test_of_one_and_all_passed() {
     let page = read("docs/platforms/faults.md");
     assert!(!page.contains("failed") && !page.contains("no test yet"), "{page}");
-    let files = ["slack/faults.rs", "discord/faults.rs", "matrix/faults.rs", "together.rs"];
+    let files = [
+        "slack/faults.rs",
+        "discord/faults.rs",
+        "matrix/faults.rs",
+        "together.rs",
+        "conversation.rs",
+    ];
     for file in files.map(|file| format!("tests/it/{file}")) {
         let source = read(&file);
         let names = source.split("fn f").skip(1).filter_map(|rest| rest.split('(').next());
@@ -22,35 +28,53 @@ fn the_page_of_faults_names_every_test_of_one_and_all_passed() {
     }
 }
 
-/// What people copy is right.
+/// The configuration that the page of a platform and the README of its adapter show, with its secrets in place.
+#[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+fn examples(platform: &str, secrets: &[(&str, &str)]) -> Vec<smartcloudops::config::Config> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in secrets {
+        fs::write(folder.path().join(name), format!("{secret}\n")).unwrap();
+    }
+    let at = folder.path().display().to_string();
+    let pages = [format!("docs/platforms/{platform}.md"), format!("adapters/{platform}/README.md")];
+    let shown = pages.map(|page| {
+        let page = read(&page);
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let example = example.unwrap().replace("/etc/smartcloudops", &at);
+        smartcloudops::config::Config::parse(&example).unwrap()
+    });
+    shown.into()
+}
+
+#[test]
+#[cfg(feature = "slack")]
+fn the_examples_of_slack_are_configurations() {
+    let secrets = [("slack-bot-token", "xoxb-1"), ("slack-app-token", "xapp-1")];
+    for config in examples("slack", &secrets) {
+        assert!(config.slack.bot_token.is_some() && config.slack.app_token.is_some());
+        assert!(config.alerts.channels.last().unwrap().starts_with("slack:T"));
+    }
+}
+
 #[test]
 #[cfg(feature = "discord")]
-fn the_example_of_discord_is_a_configuration() {
-    let page = read("docs/platforms/discord.md");
-    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("discord-token"), "a.b.c\n").unwrap();
-    let at = folder.path().display().to_string();
-    let example = example.replace("/etc/smartcloudops", &at);
-    let config = smartcloudops::config::Config::parse(&example).unwrap();
-    let guild = &config.discord.guild;
-    assert!(config.discord.token.is_some() && !guild.is_empty());
-    assert!(config.alerts.channels[1].starts_with(&format!("discord:{guild}:")));
+fn the_examples_of_discord_are_configurations() {
+    for config in examples("discord", &[("discord-token", "a.b.c")]) {
+        let guild = &config.discord.guild;
+        assert!(config.discord.token.is_some() && !guild.is_empty());
+        let channel = config.alerts.channels.last().unwrap();
+        assert!(channel.starts_with(&format!("discord:{guild}:")));
+    }
 }
 
 #[test]
 #[cfg(feature = "matrix")]
-fn the_example_of_matrix_is_a_configuration() {
-    let page = read("docs/platforms/matrix.md");
-    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["matrix-password", "matrix-recovery-key"] {
-        fs::write(folder.path().join(name), "secret\n").unwrap();
+fn the_examples_of_matrix_are_configurations() {
+    let secrets = [("matrix-password", "secret"), ("matrix-recovery-key", "secret")];
+    for config in examples("matrix", &secrets) {
+        assert!(config.matrix.password.is_some() && config.matrix.recovery_key.is_some());
+        let server = config.matrix.user.split(':').nth(1).unwrap();
+        let channel = config.alerts.channels.last().unwrap();
+        assert!(channel.starts_with(&format!("matrix:{server}:!")));
     }
-    let at = folder.path().display().to_string();
-    let config =
-        smartcloudops::config::Config::parse(&example.replace("/etc/smartcloudops", &at)).unwrap();
-    assert!(config.matrix.password.is_some() && config.matrix.recovery_key.is_some());
-    let server = config.matrix.user.split(':').nth(1).unwrap();
-    assert!(config.alerts.channels[1].starts_with(&format!("matrix:{server}:!")));
 }

@@ -6,7 +6,6 @@ mod faults;
 use chat::{ChatAdapter as _, Conversation, Platform, UserRef, testing::conformance};
 use secrecy::SecretString;
 use slack::{Settings, Slack, Tokens};
-use smartcloudops::config::Config;
 
 use crate::support::{serving::Serving, slack::Workspace};
 
@@ -59,19 +58,4 @@ async fn slack_meets_the_contract_of_a_platform() {
     assert_eq!(slack.platform(), Platform::Slack);
     let state = workspace.state();
     assert_eq!(state["rejected"], serde_json::json!([]), "{state:#}");
-}
-
-/// What people copy is right.
-#[test]
-fn the_example_in_the_documentation_is_a_configuration() {
-    let page = std::fs::read_to_string("docs/platforms/slack.md").unwrap();
-    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for (name, token) in [("slack-bot-token", "xoxb-1"), ("slack-app-token", "xapp-1")] {
-        std::fs::write(folder.path().join(name), format!("{token}\n")).unwrap();
-    }
-    let at = folder.path().display().to_string();
-    let config = Config::parse(&example.replace("/etc/smartcloudops", &at)).unwrap();
-    assert_eq!(config.alerts.channels, ["console", "slack:T0123:C0456"]);
-    assert!(config.slack.app_token.is_some());
 }
