@@ -1,8 +1,8 @@
 //! What the bot counts about itself, for `/metrics`.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
 /// Counters, gauges and histograms, in a registry of their own.
@@ -10,6 +10,8 @@ pub struct Meters {
     registry: Registry,
     /// Events heard, by platform and outcome.
     pub inbound: IntCounterVec,
+    /// Time from hearing an event to when it may be acknowledged, by platform.
+    pub acknowledge_seconds: HistogramVec,
     /// Questions answered, by intent and outcome.
     pub answers: IntCounterVec,
     /// Time from hearing to having an answer.
@@ -41,6 +43,12 @@ impl Meters {
                 "inbound_events_total",
                 "Events heard.",
                 &["platform", "outcome"],
+            ),
+            acknowledge_seconds: histograms(
+                &registry,
+                "acknowledge_duration_seconds",
+                "Time from hearing an event to when it may be acknowledged.",
+                &["platform"],
             ),
             answers: counters(
                 &registry,
@@ -126,8 +134,16 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
 }
 
 fn histogram(registry: &Registry, name: &str, help: &str) -> Histogram {
+    register(registry, Histogram::with_opts(seconds(name, help)))
+}
+
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    register(registry, HistogramVec::new(seconds(name, help), labels))
+}
+
+fn seconds(name: &str, help: &str) -> HistogramOpts {
     let buckets = vec![0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-    register(registry, Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets)))
+    HistogramOpts::from(opts(name, help)).buckets(buckets)
 }
 
 #[cfg(test)]

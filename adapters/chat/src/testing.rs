@@ -6,12 +6,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Block, Button, ButtonStyle, Capabilities, Card, ChatAdapter, ChatError, Conversation,
     DedupeKey, Image, Inbox, MessageRef, Platform, Reaction, Table, Tone, UserRef,
 };
+
+/// The beginning of the year 2020, in seconds.
+const LONG_AGO: i64 = 1_577_836_800;
 
 /// A chat platform that keeps what it was told, for tests to read.
 pub struct FakeChat {
@@ -244,6 +248,11 @@ pub async fn conformance(adapter: &dyn ChatAdapter, to: &Conversation, person: &
     let card = Card::titled("first");
     let message = adapter.post(to, &card, &key).await.expect("post");
     assert_eq!(message.conversation.channel, to.channel);
+    if can.edits {
+        let again = DedupeKey { again: DateTime::from_timestamp(LONG_AGO, 0), ..key.clone() };
+        let posted = adapter.post(to, &card, &again).await.expect("post again");
+        assert_eq!(posted.message, message.message, "the same key is the same message");
+    }
     supported(can.edits, adapter.edit(&message, &Card::titled("second")).await);
     if can.threads {
         let thread = adapter.thread_of(&message);

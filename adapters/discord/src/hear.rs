@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use chat::{Inbound, Inbox, NotRecorded};
+use chat::{Inbound, Inbox, NotRecorded, pause};
 use serde_json::{Value, json};
 use serenity::model::channel::MessageFlags;
-use tokio::{pin, time::timeout};
+use tokio::{
+    pin,
+    time::{sleep, timeout},
+};
 
 use crate::{
     commands,
@@ -20,6 +23,10 @@ use crate::{
 const RECORDED_WITHIN: Duration = Duration::from_secs(1);
 /// Later than this Discord takes no first answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+/// How often it is asked what an event needs to be understood, while Discord does not say it.
+const ASKED_AGAIN: u32 = 8;
+/// The longest pause in between.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// How long suggestions may take.
 const SUGGESTED_WITHIN: Duration = Duration::from_secs(2);
 /// Characters of the name of a thread.
@@ -73,10 +80,14 @@ impl Discord {
             Ok(said) => said,
             Err(reason) => return Ok(Err(reason)),
         };
-        if said.is_direct && !self.is_member(me, &said.user).await.map_err(|_| NotRecorded)? {
-            return Ok(Err(Ignored::ForeignServer));
-        }
-        let place = self.place_of(&said).await.map_err(|_| NotRecorded)?;
+        let mut patience = Patience::default();
+        let place = loop {
+            match self.place_of(&said, me).await {
+                Ok(Some(place)) => break place,
+                Ok(None) => return Ok(Err(Ignored::ForeignServer)),
+                Err(failed) => patience.wait(failed).await?,
+            }
+        };
         let read = match event {
             Event::Changed => events::edited(payload, &said, &place, me, (self.clock)()),
             _ => events::message(payload, &said, &place, me),
@@ -89,11 +100,13 @@ impl Discord {
         Ok(read)
     }
 
-    async fn place_of(&self, said: &Said) -> Result<Place, Failed> {
-        if said.is_direct {
-            return Ok(Place { channel: said.channel.clone(), thread: None });
+    /// Where something was said; nowhere, when somebody said it who is not on the bot's server.
+    async fn place_of(&self, said: &Said, me: &Myself) -> Result<Option<Place>, Failed> {
+        if !said.is_direct {
+            return self.place(&said.channel).await.map(Some);
         }
-        self.place(&said.channel).await
+        let is_member = self.is_member(me, &said.user).await?;
+        Ok(is_member.then(|| Place { channel: said.channel.clone(), thread: None }))
     }
 
     /// Whether a channel is a thread, and of which channel. One that the bot may not see is taken for a
@@ -146,11 +159,17 @@ impl Discord {
                 return Ok(());
             }
         };
-        let is_ours = !interaction.is_foreign
-            && (!interaction.is_direct
-                || self.is_member(me, &interaction.user).await.unwrap_or(false));
-        if !is_ours {
-            self.respond(&interaction, &only_for_them(ELSEWHERE)).await;
+        let is_ours = match interaction.is_direct {
+            _ if interaction.is_foreign => Ok(false),
+            true => self.is_member(me, &interaction.user).await,
+            false => Ok(true),
+        };
+        if let Err(error) = &is_ours {
+            tracing::warn!(%error, "it cannot be asked who is on the server");
+        }
+        if !matches!(is_ours, Ok(true)) {
+            let why = if is_ours.is_ok() { ELSEWHERE } else { LOST };
+            self.respond(&interaction, &only_for_them(why)).await;
             return Ok(());
         }
         match &interaction.kind {
@@ -235,6 +254,30 @@ impl Discord {
             }
             Err(_) => Answered::Perhaps,
         }
+    }
+}
+
+/// How often something was asked of which Discord did not say it.
+#[derive(Default)]
+struct Patience {
+    failures: u32,
+}
+
+impl Patience {
+    /// Returns when it may be asked again. An event that is given up instead is sent again, with all that came after
+    /// it.
+    async fn wait(&mut self, failed: Failed) -> Result<(), NotRecorded> {
+        let wait = match failed {
+            Failed::TooFast(wait) => wait.max(pause(self.failures)),
+            Failed::Unreachable(_) => pause(self.failures),
+            Failed::No { .. } => return Err(NotRecorded),
+        };
+        self.failures += 1;
+        if self.failures == ASKED_AGAIN {
+            return Err(NotRecorded);
+        }
+        sleep(wait.min(LONGEST_WAIT)).await;
+        Ok(())
     }
 }
 

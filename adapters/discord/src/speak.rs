@@ -265,8 +265,9 @@ impl Discord {
             }
         }
         let direct = self.rest.direct(&self.token(), &to.user).await?;
-        let alone = Conversation { channel: direct.id, thread: None, ..conversation.clone() };
-        match self.post(&me, &alone, &Content::of(card, &key.key), key).await {
+        let (place, alone) = (direct.id, key.alone());
+        let place = Conversation { channel: place, thread: None, ..conversation.clone() };
+        match self.post(&me, &place, &Content::of(card, &alone.key), &alone).await {
             Err(error) if error.code() == Some(code::CANNOT_MESSAGE_USER) => {
                 let hint = Card::titled(CLOSED).line(
                     "Allow them in the server's privacy settings, or ask with /ops: then only you see it.",

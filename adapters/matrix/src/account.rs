@@ -21,7 +21,7 @@ use ruma::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::{
     events::Myself,
@@ -91,6 +91,8 @@ pub(crate) struct Account {
     pub(crate) trusts_server: bool,
     /// Invitations that could not be answered yet.
     pub(crate) invited: Mutex<Vec<Invite>>,
+    /// Told of each new invitation.
+    pub(crate) was_invited: Notify,
     /// What messages say since they were changed.
     pub(crate) changed: std::sync::Mutex<HashMap<String, String>>,
     /// Events whose key did not come yet.
@@ -101,6 +103,8 @@ pub(crate) struct Account {
     pub(crate) speaking: std::sync::Mutex<HashMap<OwnedRoomId, Arc<Mutex<()>>>>,
     /// One room at a time is made.
     pub(crate) making_rooms: Mutex<()>,
+    /// The pictures of one message at a time are shown: which they are is one row.
+    pub(crate) picturing: Mutex<()>,
     /// What was posted last with which transactions.
     pub(crate) posted: std::sync::Mutex<HashMap<String, String>>,
 }
@@ -132,11 +136,13 @@ impl Account {
             readers,
             trusts_server,
             invited: Mutex::new(invited),
+            was_invited: Notify::new(),
             changed: std::sync::Mutex::default(),
             waiting: Mutex::new(waiting),
             flushing: Mutex::default(),
             speaking: std::sync::Mutex::default(),
             making_rooms: Mutex::default(),
+            picturing: Mutex::default(),
             posted: std::sync::Mutex::default(),
         };
         account.flush().await?;

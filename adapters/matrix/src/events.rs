@@ -9,6 +9,9 @@ use crate::{
     trust::Proof,
 };
 
+/// Bytes of the id of an event (<https://spec.matrix.org/latest/appendices/#event-ids>).
+const MAX_ID: usize = 255;
+
 /// Who the bot is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Myself {
@@ -90,7 +93,7 @@ pub fn heard(event: &Value, around: &Around<'_>, me: &Myself) -> Result<Heard, I
     let relation = &content["m.relates_to"];
     match text_at(event, "type") {
         Some("m.reaction") if text_at(relation, "rel_type") == Some("m.annotation") => {
-            let message = text_at(relation, "event_id").ok_or(Ignored::OtherKind)?;
+            let message = event_at(relation).ok_or(Ignored::OtherKind)?;
             let sign = text_at(relation, "key").ok_or(Ignored::OtherKind)?;
             // Some clients send the sign with the request to draw it in colours.
             let sign = sign.trim_end_matches('\u{fe0f}').to_owned();
@@ -98,7 +101,7 @@ pub fn heard(event: &Value, around: &Around<'_>, me: &Myself) -> Result<Heard, I
         }
         // The homeserver could take the relation away, which is in clear, but not the new content.
         Some("m.room.message") if content["m.new_content"].is_object() => {
-            let message = text_at(relation, "event_id").unwrap_or(id).to_owned();
+            let message = event_at(relation).unwrap_or(id).to_owned();
             let (now, _) = said(event, &content["m.new_content"], id, around, me)?;
             Ok(Heard::Edited { now: Inbound { edited: true, ..now }, message })
         }
@@ -160,7 +163,7 @@ fn said(
     let sender = text_at(event, "sender").ok_or(Ignored::OtherKind)?;
     let relation = &content["m.relates_to"];
     let is_in_thread = text_at(relation, "rel_type") == Some("m.thread");
-    let thread = text_at(relation, "event_id").filter(|_| is_in_thread);
+    let thread = event_at(relation).filter(|_| is_in_thread);
     let Mentions { is_command, is_mentioned, text } = words(content, me);
     let is_addressed = around.is_direct || is_mentioned || is_command;
     if text.is_empty() && !is_addressed {
@@ -191,7 +194,15 @@ fn said(
 pub fn thread_of(event: &Value) -> Option<&str> {
     let relation = &event["content"]["m.relates_to"];
     let is_in_thread = text_at(relation, "rel_type") == Some("m.thread");
-    text_at(relation, "event_id").filter(|_| is_in_thread)
+    event_at(relation).filter(|_| is_in_thread)
+}
+
+/// The event that a relation speaks of. Inside an encrypted message no homeserver looks at it: it may be anything.
+fn event_at(relation: &Value) -> Option<&str> {
+    let is_id = |id: &&str| {
+        id.starts_with('$') && id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    text_at(relation, "event_id").filter(is_id)
 }
 
 /// What came in clear where everything should be encrypted proves nothing, whatever the setting.

@@ -1,6 +1,7 @@
 //! From what the homeserver says to what is recorded.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -21,13 +22,14 @@ use crate::{
     message::SIGNS,
     refusals::Failed,
     speak::digest,
-    sync::{self, ENCRYPTED, Invite},
+    sync::{self, Invite},
 };
 
 /// How long the homeserver holds the question what is new.
 const WAIT: Duration = Duration::from_secs(30);
-/// The same, while there are invitations that could not be answered.
-const SOON: Duration = Duration::from_secs(2);
+/// How often it is asked again for what is needed to understand an event when the answer is no answer. Then the event
+/// is left alone: it may be what makes them so, and others are to be heard.
+const ASKED_AGAIN: u32 = 4;
 /// How long a key may take before people are told that a message cannot be read.
 const KEY_COMES_WITHIN: Duration = Duration::from_secs(10);
 /// How long nobody is told again in the same room.
@@ -37,8 +39,21 @@ const UNREADABLE: &str = "I cannot read this message: its sender's client did no
                           that does not help, sign out and in there.";
 
 impl Matrix {
-    /// Hears until told to stop, or until the session does not hold or its keys cannot be kept.
+    /// Hears until told to stop, or until the session does not hold or its keys cannot be kept. Invitations are
+    /// answered beside it: joining a room of a server that is slow holds up nobody.
     pub(crate) async fn listen(
+        &self,
+        account: &Arc<Account>,
+        inbox: &Inbox,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Failed> {
+        tokio::select! {
+            ended = self.hear(account, inbox, shutdown) => ended,
+            never = self.answer_invites(account) => match never {},
+        }
+    }
+
+    async fn hear(
         &self,
         account: &Arc<Account>,
         inbox: &Inbox,
@@ -46,9 +61,8 @@ impl Matrix {
     ) -> Result<(), Failed> {
         let (mut failures, mut wait) = (0, Duration::ZERO);
         loop {
-            let is_asked_again = !account.invited.lock().await.is_empty();
             let heard = tokio::select! {
-                heard = account.hear(if is_asked_again { SOON } else { wait }) => heard,
+                heard = account.hear(wait) => heard,
                 () = shutdown.cancelled() => return Ok(()),
             };
             let batch = match heard {
@@ -72,12 +86,6 @@ impl Matrix {
             };
             (failures, wait) = (0, WAIT);
             self.is(Condition::Connected);
-            let invites = std::mem::take(&mut *account.invited.lock().await);
-            for invite in invites {
-                if !self.answer_invite(account, &invite).await {
-                    account.invited.lock().await.push(invite);
-                }
-            }
             for heard in &batch.heard {
                 tokio::select! {
                     taken = self.take(account, inbox, heard) => taken?,
@@ -92,7 +100,32 @@ impl Matrix {
         }
     }
 
-    /// Takes part where somebody may ask it to. Whether that is settled: the homeserver shows an invitation once.
+    /// Answers invitations one after another, and again what could not be answered: the homeserver shows each once.
+    async fn answer_invites(&self, account: &Account) -> Infallible {
+        let mut failures = 0;
+        loop {
+            let Some(invite) = account.invited.lock().await.first().cloned() else {
+                account.was_invited.notified().await;
+                continue;
+            };
+            let is_answered = self.answer_invite(account, &invite).await;
+            // Somebody may have taken the next one away meanwhile, or made it anew.
+            let mut invited = account.invited.lock().await;
+            invited.retain(|it| *it != invite);
+            if is_answered {
+                failures = 0;
+                continue;
+            }
+            if invited.iter().all(|it| it.room != invite.room) {
+                invited.push(invite);
+            }
+            drop(invited);
+            sleep(pause(failures)).await;
+            failures += 1;
+        }
+    }
+
+    /// Takes part where somebody may ask it to. Whether that is settled.
     async fn answer_invite(&self, account: &Account, invite: &Invite) -> bool {
         let Invite { room, by, is_direct } = invite;
         let allowed = by.as_ref().is_some_and(|by| self.lets_in(by, &account.me.server));
@@ -104,7 +137,8 @@ impl Matrix {
         };
         if let Err(failed) = answered {
             tracing::warn!(%failed, %room, "an invitation could not be answered");
-            return !failed.passes();
+            // Only a refusal is an answer: with another token, for example, it may go.
+            return matches!(failed, Failed::No { .. });
         }
         if let (true, true, Some(by)) = (allowed, is_direct, by)
             && let Err(failed) = account.is_direct_with(by, room).await
@@ -133,6 +167,11 @@ impl Matrix {
                 Err(failed @ Failed::LoggedOut(_)) => return Err(failed),
                 Err(failed @ Failed::No { .. }) => {
                     tracing::warn!(%failed, room = %event.room, "an event is left alone");
+                    return Ok(());
+                }
+                Err(failed @ Failed::Garbled(_)) if failures >= ASKED_AGAIN => {
+                    tracing::error!(%failed, room = %event.room, "an event is left alone");
+                    self.is(Condition::Connected);
                     return Ok(());
                 }
                 // What is not understood for lack of an answer would be lost.
@@ -176,7 +215,7 @@ impl Matrix {
             return Ok(Err(Ignored::Own));
         }
         let kind = event["type"].as_str().unwrap_or_default();
-        if !matches!(kind, "m.room.message" | "m.reaction" | ENCRYPTED) {
+        if !sync::HEARD.contains(&kind) {
             return Ok(Err(Ignored::OtherKind));
         }
         if !self.lets_in(sender, &account.me.server) {

@@ -513,3 +513,6 @@ impl CryptoStore for Keys {
         Ok(self.memory.get_size().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,55 @@ use crate::events::Myself;
 /// How a command begins in a room.
 pub const COMMAND: &str = "!ops";
 
-/// The text as HTML that shows it as it is, and links to nowhere.
+/// With what an address may begin besides `//` ones: what Element makes links of.
+const SCHEMES: [&str; 20] = [
+    "bitcoin:",
+    "geo:",
+    "im:",
+    "irc:",
+    "ircs:",
+    "magnet:",
+    "mailto:",
+    "matrix:",
+    "mms:",
+    "news:",
+    "nntp:",
+    "openpgp4fpr:",
+    "sip:",
+    "sms:",
+    "smsto:",
+    "ssh:",
+    "tel:",
+    "urn:",
+    "webcal:",
+    "xmpp:",
+];
+
+/// The text as HTML that shows it as it is, and links to nowhere. Clients make links of what looks like the name of
+/// a machine, a room or a person, but not in letters of one width; there it can still be copied.
 pub(crate) fn escaped(text: &str) -> String {
-    html(&plain(text)).replace('\n', "<br>")
+    let plain = plain(text);
+    let words = plain.split_inclusive(char::is_whitespace).map(|piece| {
+        let word = piece.trim_end();
+        let space = piece[word.len()..].replace('\n', "<br>");
+        if may_become_link(word) {
+            format!("<code>{}</code>{space}", html(word))
+        } else {
+            html(word) + &space
+        }
+    });
+    words.collect()
+}
+
+fn may_become_link(word: &str) -> bool {
+    let begins = |after: &str| after.starts_with(char::is_alphabetic);
+    let is_named = |(at, _): (usize, &str)| {
+        word[..at].ends_with(char::is_alphanumeric) && begins(&word[at + 1..])
+    };
+    let sigil = word.find(['@', '#', '+', '!']);
+    word.match_indices('.').any(is_named)
+        || sigil.is_some_and(|at| word[at..].contains(':'))
+        || SCHEMES.iter().any(|scheme| word.to_ascii_lowercase().contains(scheme))
 }
 
 /// The same in letters of one width, to be copied: addresses stay as they are.
@@ -116,18 +162,24 @@ fn without_mention(text: &str, page: &str, me: &Myself) -> String {
 
 /// The text without the first place where this stands as a word of its own, and without the colon after it.
 fn without(text: &str, form: &str) -> Option<String> {
+    let at = word(text, form)?;
+    let (before, after) = (&text[..at], &text[at + form.len()..]);
+    let after = if before.trim().is_empty() { after.trim_start_matches([':', ',']) } else { after };
+    Some(format!("{before}{after}"))
+}
+
+/// The first place where this stands as a word of its own, or as words.
+fn word(text: &str, form: &str) -> Option<usize> {
     if form.is_empty() {
         return None;
     }
     let is_of_word = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    let found = text.match_indices(form).find(|(at, _)| {
+    let mut found = text.match_indices(form).map(|(at, _)| at);
+    found.find(|at| {
         let before = text[..*at].chars().next_back();
         let after = text[at + form.len()..].chars().next();
         !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
-    });
-    let (before, after) = (&text[..found?.0], &text[found?.0 + form.len()..]);
-    let after = if before.trim().is_empty() { after.trim_start_matches([':', ',']) } else { after };
-    Some(format!("{before}{after}"))
+    })
 }
 
 /// The people whom a page mentions: their ids, and what stands in the text for them.
@@ -149,7 +201,10 @@ fn named(text: &str, name: &str, user: &str) -> String {
     if name.is_empty() || text.contains(user) {
         return text.to_owned();
     }
-    text.replacen(name, user, 1)
+    match word(text, name) {
+        Some(at) => format!("{}{user}{}", &text[..at], &text[at + name.len()..]),
+        None => text.to_owned(),
+    }
 }
 
 fn unescaped(html: &str) -> String {
@@ -202,6 +257,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_a_part_of_a_command_changes_no_command() {
+        let page = r#"<a href="https://matrix.to/#/@ops:example.org">Ops Bot</a>: grant viewer
+            <a href="https://matrix.to/#/@eve:example.org">view</a>"#;
+        assert_eq!(mentioned("Ops Bot: grant viewer view", page), "grant viewer @eve:example.org");
+    }
+
+    #[test]
     fn who_only_speaks_of_the_bot_does_not_speak_to_it() {
         let said = words(&json!({"body": "ops is slow today", "m.mentions": {}}), &me());
         assert_eq!((said.is_mentioned, said.is_command), (false, false));
@@ -230,8 +292,21 @@ mod tests {
     fn nothing_is_markup_or_a_link() {
         assert_eq!(
             escaped("<b>&amp;</b> \"x\" https://evil.example\nline"),
-            "&lt;b&gt;&amp;amp;&lt;/b&gt; &quot;x&quot; https[:]//evil.example<br>line"
+            "&lt;b&gt;&amp;amp;&lt;/b&gt; &quot;x&quot; <code>https[:]//evil.example</code><br>line"
         );
+        for link in [
+            "evil.example/x",
+            "(a@evil.example)",
+            "@eve:evil",
+            "#room:x",
+            "matrix:u/eve",
+            "TEL:110",
+        ] {
+            assert_eq!(escaped(&format!("to {link}\n")), format!("to <code>{link}</code><br>"));
+        }
+        for text in ["42.5 %", "10.0.0.1:9100", "web-1:9100", "#7", "Done.", "at 14:02", "@ana"] {
+            assert_eq!(escaped(text), text);
+        }
         assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
     }
 }

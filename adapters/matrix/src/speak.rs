@@ -197,6 +197,7 @@ impl Account {
             platform: Platform::Matrix,
             reason: format!("`{}` is nobody's id", to.user),
         })?;
+        let key = &key.alone();
         let here = self.room(room_of(&conversation.channel)?).await;
         if here.is_ok_and(|room| room.is_direct() && room.members.contains_key(user)) {
             return self.post(conversation, card, key).await.map(drop);
@@ -329,6 +330,8 @@ impl Account {
         if images.is_empty() {
             return Ok(());
         }
+        // Another message may get its pictures at the same moment.
+        let _turn = self.picturing.lock().await;
         let mut known: Vec<Pictured> = self.rows.kept(PICTURES).await?.unwrap_or_default();
         let before = known.iter().position(|it| it.message == message);
         let mut pictures = before.map(|at| known.remove(at).pictures).unwrap_or_default();

@@ -31,6 +31,10 @@ use crate::{
 };
 
 pub(crate) const ENCRYPTED: &str = "m.room.encrypted";
+/// Kinds of events that may say something.
+pub(crate) const HEARD: [&str; 3] = ["m.room.message", "m.reaction", ENCRYPTED];
+/// Invitations that wait for an answer. More would be somebody's flood.
+const MOST_INVITED: usize = 100;
 /// Events whose key is waited for. More would be somebody's flood.
 const MOST_WAITING: usize = 200;
 /// Under which names it is kept where the bot stopped listening, and what it waits for.
@@ -50,7 +54,7 @@ pub(crate) struct Batch {
 }
 
 /// An invitation into a room.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Invite {
     pub(crate) room: OwnedRoomId,
     pub(crate) by: Option<OwnedUserId>,
@@ -112,6 +116,9 @@ impl Account {
             let mut invited = self.invited.lock().await;
             invited.retain(|known| known.room != new.room);
             invited.push(new);
+            let over = invited.len().saturating_sub(MOST_INVITED);
+            invited.drain(..over);
+            self.was_invited.notify_one();
         }
         // Before anybody acts on it: what is heard again after a crash is the same, and nothing else is.
         let sessions = batch.sessions.iter();
@@ -150,6 +157,14 @@ impl Account {
                 && event["content"]["membership"] == "join"
                 && event["unsigned"]["prev_content"]["membership"] != "join"
         })
+    }
+
+    /// Whether an event could be heard at all.
+    fn may_matter(&self, event: &Raw<AnySyncTimelineEvent>) -> bool {
+        let field = |name| event.get_field::<String>(name).ok().flatten();
+        let is_own = field("sender").is_some_and(|sender| sender == self.me.user);
+        let is_said = field("type").is_some_and(|kind| HEARD.contains(&&*kind));
+        (is_said && !is_own) || self.is_our_join(event)
     }
 
     async fn read_into(
@@ -240,7 +255,9 @@ impl Account {
         let mut events = Vec::new();
         loop {
             let answer = self.wire.send(request.clone()).await?;
-            events.extend(answer.chunk.into_iter().map(Raw::cast));
+            let missed = answer.chunk.into_iter().map(Raw::cast);
+            // A gap may be long: what is not for the bot is not kept even for a moment.
+            events.extend(missed.filter(|event| self.may_matter(event)));
             match answer.end {
                 Some(end) if request.from.as_ref() != Some(&end) => request.from = Some(end),
                 _ => return Ok(events),
@@ -284,7 +301,8 @@ impl Account {
         let opened = self.olm.turn().await.try_decrypt_room_event(sealed, room, &DECRYPTION).await;
         let opened = match opened {
             Ok(opened) => opened,
-            Err(error) => return Ok(heard(event.clone(), Proof::Unreadable(error.to_string()))),
+            // It is the store of keys that failed, and not the event.
+            Err(error) => return Err(Failed::keys(error)),
         };
         match opened {
             RoomEventDecryptionResult::UnableToDecrypt(why) => {

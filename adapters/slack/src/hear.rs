@@ -55,15 +55,12 @@ impl Slack {
         if kind == Kind::Event && payload["type"] == "app_rate_limited" {
             tracing::warn!("Slack holds events back");
             self.state().held_back = Some(Instant::now());
-            if self.state().inbox.is_some() {
-                self.hears_requests();
-            }
             return Ok(());
         }
         match read(kind, payload, me, (self.clock)()) {
             Ok(Heard::Said(mut inbound)) => {
-                if let (Kind::Command, Some(address)) = (kind, response_address(payload)) {
-                    self.can_respond(&inbound.conversation.channel, address);
+                if let Some(address) = response_address(payload) {
+                    self.can_respond(&inbound.id, address);
                 }
                 inbound.display_name = self.name(&inbound).await;
                 inbox.deliver(inbound).await

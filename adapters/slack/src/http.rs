@@ -1,7 +1,7 @@
 //! The other way to hear: Slack sends signed requests
 //! (<https://docs.slack.dev/authentication/verifying-requests-from-slack>).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use chat::Condition;
 use futures::FutureExt as _;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
@@ -24,10 +23,6 @@ use crate::{
     slack::Slack,
 };
 
-/// How long after Slack said that it holds events back they may be missing: it says so every minute.
-const HELD_BACK_LASTS: Duration = Duration::from_mins(2);
-const HELD_BACK: &str = "Slack holds events back, because there were more than 30,000 in an hour: what was written \
-                         meanwhile may not reach me. Take me out of channels where much is said";
 /// The largest request taken.
 const MAX_BYTES: usize = 1 << 20;
 
@@ -45,15 +40,6 @@ impl Slack {
             .route("/slack/interactions", of(Kind::Interaction))
             .layer(DefaultBodyLimit::max(MAX_BYTES))
             .with_state(self)
-    }
-
-    /// Requests come in, though maybe not all of them.
-    pub(crate) fn hears_requests(&self) {
-        let held_back = self.state().held_back;
-        self.is(match held_back {
-            Some(at) if at.elapsed() < HELD_BACK_LASTS => Condition::Degraded(HELD_BACK.to_owned()),
-            _ => Condition::Connected,
-        });
     }
 
     async fn requested(self: &Arc<Self>, kind: Kind, headers: &HeaderMap, body: &[u8]) -> Response {

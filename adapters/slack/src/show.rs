@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chat::{Block, Card, ChatError, Image};
+use chat::{Block, Card, ChatError, DedupeKey, Image};
 use chrono::{DateTime, Utc};
 use slack_morphism::prelude::*;
 use tokio::time::sleep;
@@ -102,16 +102,16 @@ impl Slack {
         self.web.publish_home(&self.bot_token(), user, view).await
     }
 
-    /// Posts where the bot is a member, or where a slash command was said.
+    /// Posts where the bot is a member, or answers where somebody asked.
     pub(crate) async fn say(
         &self,
         to: To<'_>,
         card: &Card,
-        key: &str,
+        key: &DedupeKey,
     ) -> Result<String, ChatError> {
-        let posted = self.show(Way::Post { to, key }, card).await;
-        match (posted, self.response_address(to.channel)) {
-            (Err(ChatError::Barred { .. }), Some(address)) if to.thread.is_none() => {
+        let posted = self.show(Way::Post { to, key: &key.key }, card).await;
+        match (posted, self.response_address(key)) {
+            (Err(ChatError::Barred { .. }), Some(address)) => {
                 self.respond(&address, Seen::ByAll, card).await?;
                 Ok(String::new())
             }
@@ -119,7 +119,7 @@ impl Slack {
         }
     }
 
-    /// Answers a slash command at its own address. Files are for members of the channel.
+    /// Answers a command or a button at its own address. Files are for members of the channel.
     pub(crate) async fn respond(
         &self,
         address: &Url,
@@ -129,22 +129,25 @@ impl Slack {
         self.web.respond(address, seen, &content(&without_files(card), &[])).await
     }
 
-    /// Shares the files of a card that an earlier attempt did not share. One that Slack does not take is left out.
+    /// Shares the files of the card that a message shows that an earlier attempt did not share. One that Slack does not take is left out.
     pub(crate) async fn share_files(
         &self,
         card: &Card,
         to: To<'_>,
+        message: &str,
         again: Option<DateTime<Utc>>,
     ) -> Result<(), ChatError> {
         let token = self.bot_token();
         for block in &card.blocks {
             let Block::File(file) = block else { continue };
+            // In a long talk there are several, and each is to be found again.
+            let name = format!("{message}-{}", file.name);
             if let Some(since) = again
-                && or_unknown(self.web.has_file(&token, to, since, &file.name).await)?
+                && or_unknown(self.web.has_file(&token, to, since, &name).await)?
             {
                 continue;
             }
-            match self.web.share_text(&token, file, to).await {
+            match self.web.share_text(&token, file, &name, to).await {
                 Err(error @ (ChatError::RateLimited { .. } | ChatError::Unreachable { .. })) => {
                     return Err(error);
                 }

@@ -31,8 +31,15 @@ use crate::{
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is counted how many connections the app has.
 const COUNT_EVERY: Duration = Duration::from_mins(5);
-/// How long a slash command can be answered at its own address.
-const COMMAND_LASTS: Duration = Duration::from_mins(29);
+/// How long after Slack said that it holds events back they may be missing: it says so every minute.
+const HELD_BACK_LASTS: Duration = Duration::from_mins(2);
+const HELD_BACK: &str = "Slack holds events back, because there were more than 30,000 in an hour: what was written \
+                         meanwhile may not reach me. Take me out of channels where much is said";
+/// How long a command or a button can be answered at its own address
+/// (<https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>).
+const ADDRESS_LASTS: Duration = Duration::from_mins(29);
+/// Addresses that are remembered.
+const ADDRESSES_KEPT: usize = 1_000;
 
 /// What opens the door. Shown to nobody.
 #[derive(Clone, Debug)]
@@ -85,8 +92,8 @@ pub(crate) struct State {
     pub(crate) inbox: Option<Inbox>,
     /// What people are called.
     pub(crate) names: HashMap<String, String>,
-    /// Where the last slash command of a channel can be answered, and until when.
-    commands: HashMap<String, (Url, Instant)>,
+    /// Where commands and pressed buttons can be answered, by their events, and since when; the oldest first.
+    addresses: VecDeque<(String, Url, Instant)>,
     pub(crate) pictures: VecDeque<(Vec<u8>, SlackFileId)>,
 }
 
@@ -101,7 +108,7 @@ impl Slack {
             me: None,
             inbox: None,
             names: HashMap::new(),
-            commands: HashMap::new(),
+            addresses: VecDeque::new(),
             pictures: VecDeque::new(),
         };
         let (web, state) = (Web::new(api_url.as_str())?, Mutex::new(state));
@@ -130,16 +137,21 @@ impl Slack {
         }
     }
 
-    /// A slash command can be answered here, also where the bot is no member.
-    pub(crate) fn can_respond(&self, channel: &str, address: Url) {
-        let (mut state, now) = (self.state(), Instant::now());
-        state.commands.retain(|_, (_, until)| *until > now);
-        state.commands.insert(channel.to_owned(), (address, now + COMMAND_LASTS));
+    /// An event can be answered here, also where the bot is no member.
+    pub(crate) fn can_respond(&self, event: &str, address: Url) {
+        let addresses = &mut self.state().addresses;
+        if addresses.len() >= ADDRESSES_KEPT {
+            addresses.pop_front();
+        }
+        addresses.push_back((event.to_owned(), address, Instant::now()));
     }
 
-    pub(crate) fn response_address(&self, channel: &str) -> Option<Url> {
-        let (address, until) = self.state().commands.get(channel)?.clone();
-        (until > Instant::now()).then_some(address)
+    /// Where what is answered with this key can be answered: nobody else, and nothing else.
+    pub(crate) fn response_address(&self, key: &DedupeKey) -> Option<Url> {
+        let event = key.answers()?;
+        let state = self.state();
+        let (_, address, at) = state.addresses.iter().rfind(|(known, ..)| known == event)?;
+        (at.elapsed() < ADDRESS_LASTS).then(|| address.clone())
     }
 
     /// Asks who the bot is until Slack says so.
@@ -177,7 +189,7 @@ impl Slack {
             match self.web.identity(&self.bot_token()).await {
                 Err(error @ ChatError::Barred { .. }) => return error,
                 Err(error) if by_requests => self.is(Condition::Lost(error.to_string())),
-                Ok(_) if by_requests => self.hears_requests(),
+                Ok(_) if by_requests => self.is(Condition::Connected),
                 Err(error) => {
                     tracing::warn!(%error, "cannot ask whether Slack's token still holds");
                 }
@@ -198,7 +210,7 @@ impl Slack {
             return socket::listen(self, &app, me, inbox, shutdown).await;
         }
         self.state().inbox = Some(inbox.clone());
-        self.hears_requests();
+        self.is(Condition::Connected);
         shutdown.cancelled().await;
         self.state().inbox = None;
         Ok(())
@@ -235,7 +247,12 @@ impl ChatAdapter for Slack {
     }
 
     fn condition(&self) -> Condition {
-        self.state().condition.clone()
+        let state = self.state();
+        let is_held_back = state.held_back.is_some_and(|at| at.elapsed() < HELD_BACK_LASTS);
+        match &state.condition {
+            Condition::Connected if is_held_back => Condition::Degraded(HELD_BACK.to_owned()),
+            condition => condition.clone(),
+        }
     }
 
     async fn run(&self, inbox: Inbox, shutdown: CancellationToken) -> Result<(), ChatError> {
@@ -285,14 +302,14 @@ impl ChatAdapter for Slack {
         };
         let message = match before {
             Some(message) => message,
-            None => self.say(place, card, &key.key).await?,
+            None => self.say(place, card, key).await?,
         };
-        // At the address of a slash command it has no name, and no files: they are for members.
+        // At an address of its own it has no name, and no files: they are for members.
         if message.is_empty() {
             return Ok(named(message));
         }
         let thread = To { thread: place.thread.or(Some(&message)), ..place };
-        self.share_files(card, thread, key.again).await?;
+        self.share_files(card, thread, &message, key.again).await?;
         Ok(named(message))
     }
 
@@ -328,18 +345,19 @@ impl ChatAdapter for Slack {
             return self.show_home(user, card).await;
         }
         let place = place(conversation);
+        let alone = key.alone();
         // Alone with the bot there is nothing to hide, and what is posted stays.
         let way = if place.channel.starts_with('D') {
             if let Some(since) = key.again
-                && self.posted_before(place, since, &key.key).await?.is_some()
+                && self.posted_before(place, since, &alone.key).await?.is_some()
             {
                 return Ok(());
             }
-            Way::Post { to: place, key: &key.key }
+            Way::Post { to: place, key: &alone.key }
         } else {
             Way::Whisper { to: place, user: &to.user }
         };
-        match (self.show(way, card).await, self.response_address(place.channel)) {
+        match (self.show(way, card).await, self.response_address(key)) {
             // Where the bot is no member, two others may be.
             (Err(ChatError::Barred { .. }), Some(address)) => {
                 self.respond(&address, Seen::ByOne, card).await

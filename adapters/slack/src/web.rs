@@ -69,7 +69,7 @@ pub(crate) struct To<'a> {
     pub(crate) thread: Option<&'a str>,
 }
 
-/// Who sees the answer to a slash command.
+/// Who sees an answer at an address of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// Everybody in the channel.
@@ -258,7 +258,7 @@ impl Web {
         Ok(())
     }
 
-    /// Answers a slash command at its own address, which is the permission to do so.
+    /// Answers a command or a button at its own address, which is the permission to do so.
     pub(crate) async fn respond(
         &self,
         address: &Url,
@@ -266,8 +266,10 @@ impl Web {
         content: &SlackMessageContent,
     ) -> Result<(), ChatError> {
         #[derive(Serialize)]
-        struct Response<'a> {
+        struct Told<'a> {
             response_type: &'static str,
+            /// The message whose button was pressed stays.
+            replace_original: bool,
             #[serde(flatten)]
             content: &'a SlackMessageContent,
         }
@@ -275,7 +277,7 @@ impl Web {
             Seen::ByAll => "in_channel",
             Seen::ByOne => "ephemeral",
         };
-        let response = Response { response_type, content };
+        let response = Told { response_type, replace_original: false, content };
         let token = SlackApiToken::new(SlackApiTokenValue(String::new()));
         let session = self.client.open_session(&token);
         let call = session.http_session_api.http_post_uri(address.clone(), &response, None);
@@ -305,18 +307,21 @@ impl Web {
         token: &SecretString,
         image: &Image,
     ) -> Result<SlackFileId, ChatError> {
-        let upload = Upload { name: &image.name, alt: Some(&image.alt), bytes: &image.png };
+        let (name, alt) = (&*image.name, Some(&*image.alt));
+        let upload = Upload { name, title: name, alt, bytes: &image.png };
         self.upload(token, &upload, None).await
     }
 
-    /// Uploads a text and shows it in a channel or thread.
+    /// Uploads a text under a name of its own and shows it in a channel or thread.
     pub(crate) async fn share_text(
         &self,
         token: &SecretString,
         file: &chat::File,
+        name: &str,
         to: To<'_>,
     ) -> Result<(), ChatError> {
-        let upload = Upload { name: &file.name, alt: None, bytes: file.text.as_bytes() };
+        let (title, bytes) = (&*file.name, file.text.as_bytes());
+        let upload = Upload { name, title, alt: None, bytes };
         self.upload(token, &upload, Some(to)).await.map(drop)
     }
 
@@ -348,7 +353,8 @@ impl Web {
             None,
         );
         let Taken {} = answered("file upload", call).await?;
-        let file = SlackApiFilesComplete::new(place.file_id.clone()).with_title(upload.name.into());
+        let file =
+            SlackApiFilesComplete::new(place.file_id.clone()).with_title(upload.title.into());
         let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file])
             .opt_channel_id(to.map(|to| to.channel.into()))
             .opt_thread_ts(to.and_then(|to| to.thread).map(Into::into));
@@ -476,6 +482,8 @@ impl Web {
 /// Something to upload.
 struct Upload<'a> {
     name: &'a str,
+    /// What people see it called.
+    title: &'a str,
     alt: Option<&'a str>,
     bytes: &'a [u8],
 }

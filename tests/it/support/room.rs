@@ -29,8 +29,12 @@ use super::database::Database;
 pub const ANA: &str = "slack:T1:UANA";
 pub const BEN: &str = "slack:T1:UBEN";
 
+/// Events that the bot has in hand at once, so that a test can go beyond it.
+const IN_HAND: usize = 30;
 /// The longest anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
+/// A query again and again without a pause would take the machine from what it waits for.
+const BETWEEN_QUERIES: Duration = Duration::from_millis(5);
 
 /// Slack in memory, which tells when something was tried.
 pub struct Slack {
@@ -91,6 +95,7 @@ impl<'a> Room<'a> {
         let shutdown = CancellationToken::new();
         let receiver = Receiver::new(Bot::new(app.clone()), outbox.clone())
             .looking_every(Duration::from_millis(100))
+            .with_room_for(IN_HAND)
             .at_pace(pace);
         tokio::spawn(receiver.run(deliveries));
         tokio::spawn({
@@ -187,7 +192,7 @@ impl<'a> Room<'a> {
     pub async fn becomes_true(&self, sql: &str) {
         within(sql, async {
             while self.database.look(sql).await.is_empty() {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(BETWEEN_QUERIES).await;
             }
         })
         .await;

@@ -122,3 +122,27 @@ fn bots_and_what_has_no_words_are_left_alone() {
     member["type"] = json!("m.room.member");
     assert_eq!(of(&member), Err(Ignored::OtherKind));
 }
+
+/// The homeserver looks at no relation inside an encrypted message, and would be asked for what it names.
+#[test]
+fn what_is_no_id_of_an_event_is_not_asked_for() {
+    let proof = signed();
+    for id in [format!("${}", "/".repeat(22_000)), "$\n".into(), "$ä".into(), "1".into()] {
+        let new = json!({"msgtype": "m.text", "body": "!ops cpu"});
+        let relation = |kind| json!({"rel_type": kind, "event_id": id});
+        let edit =
+            said_with(&json!({"msgtype": "m.text", "body": "* !ops cpu", "m.new_content": new,
+            "m.relates_to": relation("m.replace")}));
+        let Ok(Heard::Edited { message, .. }) = heard(&edit, &around(&proof), &me()) else {
+            panic!("{id}")
+        };
+        assert_eq!(message, "$1");
+        let mut said = text("!ops cpu");
+        said["content"]["m.relates_to"] = relation("m.thread");
+        assert_eq!(inbound(&said, &around(&proof)).conversation.thread.as_deref(), Some("$1"));
+        let sign = json!({"type": "m.reaction", "event_id": "$2", "sender": "@ana:example.org",
+            "origin_server_ts": 1, "content": {"m.relates_to":
+                {"rel_type": "m.annotation", "event_id": id, "key": "✅"}}});
+        assert_eq!(heard(&sign, &around(&proof), &me()), Err(Ignored::OtherKind));
+    }
+}
