@@ -255,6 +255,42 @@ async fn f05_what_waits_is_posted_when_the_time_is_up_and_not_when_the_queue_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f23_where_the_bot_may_not_speak_alerts_wait_and_who_asks_is_answered() {
+    in_a_room(async |database, room| {
+        room.knows(ANA, Role::Viewer).await;
+        let barred = || ChatError::Barred { platform: Platform::Slack, reason: "kicked".into() };
+        let place = room.event(ANA, "").conversation;
+        let alert = async |key: &str| {
+            let alert = Reply::new(place.clone(), Card::titled(format!("{key} is open")), key);
+            let mut tx = database.store.begin_write().await.unwrap();
+            room.app.store.enqueue(&mut tx, &alert).await.unwrap();
+            tx.commit().await.unwrap();
+            room.outbox.wake();
+            room.becomes_true(&format!(
+                "SELECT id FROM outbox WHERE dedupe_key = '{key}' AND reason IS NOT NULL"
+            ))
+            .await;
+        };
+        room.slack.fake.fail_next(barred());
+        alert("incident:1").await;
+        let before = room.attempts();
+        alert("incident:2").await;
+        assert_eq!(room.attempts(), before, "it is known that it would be refused");
+        assert!(read(&room.says(ANA, "whoami").await.unwrap()).contains("Viewer"));
+        assert_eq!(room.slack.fake.cards().len(), 1);
+        // Somebody lets it in.
+        room.later(TimeDelta::minutes(1));
+        room.becomes_true(
+            "SELECT id FROM outbox WHERE dedupe_key = 'incident:2' AND state = 'delivered'",
+        )
+        .await;
+        let shown: Vec<_> = room.slack.fake.cards().into_iter().map(|card| card.title).collect();
+        assert_eq!(shown[1..], ["incident:1 is open", "incident:2 is open"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f11_two_processes_that_hear_the_same_500_events_answer_each_once() {
     for_each(async |database| {
         let one = Room::open(database, "http://127.0.0.1:9").await;

@@ -118,6 +118,31 @@ fn f23_a_platform_that_is_lost_changes_nothing_on_the_others_and_is_told_there()
     assert_eq!(serving.stop(), 0);
 }
 
+#[test]
+fn f23_that_a_token_of_matrix_was_taken_away_is_told_elsewhere() {
+    let Some(slack) = Workspace::new() else { return };
+    let Some(matrix) = Homeserver::encrypted() else { return };
+    let login = matrix.tell("login", &serde_json::json!({"person": matrix.short("ops")}));
+    let token = format!("token = {}", login["token"]);
+    let settings = matrix
+        .settings()
+        .replace("user = ", "#")
+        .replace("password = \"password\"", &token)
+        .replace("[alerts]", "#")
+        .replace("channels", "#");
+    let serving = Serving::start(&format!("{}{settings}", slack.settings()));
+    let granted = serving.bot.run(&["roles", "grant", "admin", &slack.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    matrix.bot_is_there();
+    let device = &login["device"];
+    matrix.tell("revoke", &serde_json::json!({"user": matrix.user("ops"), "device": device}));
+    let took = shows(&slack, "C1", "Matrix does not work as it should");
+    assert!(took < Duration::from_mins(1), "{took:?}");
+    slack.says("U1", "D1", "whoami");
+    shows(&slack, "D1", "Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
 fn until(holds: impl Fn() -> bool) {
     let patience = Instant::now();
     while !holds() {

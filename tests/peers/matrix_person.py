@@ -29,7 +29,8 @@ own. All in JSON; POST /ACTION ({"error": …} and HTTP 400 when refused):
     picture     person, room, bytes (base64), text                → event
     react       person, room, event, key                          → event
     redact      person, room, event
-    send        person, room, type, content                       anything, in clear            → event
+    send        person, room, type, content, hiding?              anything, in clear; `hiding` encrypted, and what it
+                                                                  relates to is for its readers → event
     repeat      person, room, event             the same event once more, as the homeserver has it        → event
     typing      person, room
     limit       user, per_second?, burst?                         429 above that; without both: no limit
@@ -222,13 +223,25 @@ class Device:
             raise Refused(f"{self.person} is not in {room}")
         return self.client.rooms[room]
 
+    async def put(self, room: str, kind: str, content: Json) -> str:
+        path = f"/_matrix/client/v3/rooms/{quote(room)}/send/{quote(kind)}/{os.urandom(8).hex()}"
+        return (await self.server.call("PUT", path, self.client.access_token, content))["event_id"]
+
+    async def send_hiding(self, room: str, kind: str, content: Json) -> str:
+        """Encrypted, with what it relates to told to nobody but the readers."""
+        known = await self.knows(room)
+        async with self.sending:
+            await self.give_keys(known)
+            if self.client.olm.should_share_group_session(room):
+                good(await self.client.share_group_session(room, ignore_unverified_devices=True))
+            kind, sealed = self.client.encrypt(room, kind, content)
+            return await self.put(room, kind, {name: sealed[name] for name in sealed if name != "m.relates_to"})
+
     async def send(self, room: str, kind: str, content: Json, clear: bool = False, withhold: tuple = ()) -> str:
         known = await self.knows(room)
         async with self.sending:
             if not known.encrypted or clear or kind == "m.reaction":
-                path = f"/_matrix/client/v3/rooms/{quote(room)}/send/{quote(kind)}/{os.urandom(8).hex()}"
-                sent = await self.server.call("PUT", path, self.client.access_token, content)
-                return sent["event_id"]
+                return await self.put(room, kind, content)
             await self.give_keys(known, withhold)
             answer = await self.client.room_send(room, kind, content, ignore_unverified_devices=True)
             return good(answer).event_id
@@ -519,6 +532,8 @@ class People:
 
     async def do_send(self, spec: Json) -> Json:
         device = await self.device(spec["person"])
+        if spec.get("hiding"):
+            return {"event": await device.send_hiding(spec["room"], spec["type"], spec["content"])}
         return {"event": await device.send(spec["room"], spec["type"], spec["content"], clear=True)}
 
     async def do_repeat(self, spec: Json) -> Json:

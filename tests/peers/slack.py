@@ -196,6 +196,19 @@ def user_name(user: str) -> str:
     return "ops-bot" if user == BOT else f"user{user[1:]}"
 
 
+def tampered(how: Optional[str], body: str, stamp: str, signature: str) -> tuple[str, str, str]:
+    """A signed request as somebody on the way may have changed it."""
+    flipped = signature[:-1] + ("1" if signature.endswith("0") else "0")
+    return {None: (body, stamp, signature), "appended": (body + " ", stamp, signature),
+            "somebody else": (body.replace("U1", "U2"), stamp, signature),
+            "later": (body, str(int(stamp) + 1), signature), "words": (body, "now", signature),
+            "negative": (body, f"-{stamp}", signature), "flipped": (body, stamp, flipped),
+            "version": (body, stamp, "v1" + signature[2:]), "bare": (body, stamp, signature[3:]),
+            "short": (body, stamp, signature[:-2]), "long": (body, stamp, signature + "00"),
+            "capitals": (body, stamp, "v0=" + signature[3:].upper() + "0"), "empty": (body, stamp, ""),
+            "prefix": (body, stamp, "v0=")}[how]
+
+
 def channel_type(channel: str) -> str:
     return {"D": "im", "G": "mpim"}.get(channel[0], "channel")
 
@@ -825,8 +838,9 @@ class Workspace(SocketMode):
         body = json.dumps(payload) if is_event else urlencode(form)
         signature = SignatureVerifier(via.get("secret", f"secret-{self.name}")).generate_signature(
             timestamp=stamp, body=body)
+        body, stamp, signature = tampered(via.get("tamper"), body, stamp, signature or "")
         headers = {"Content-Type": "application/json" if is_event else "application/x-www-form-urlencoded",
-                   "X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature or ""}
+                   "X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
         if "retry" in via:
             headers |= {"X-Slack-Retry-Num": str(via["retry"]["num"]),
                         "X-Slack-Retry-Reason": via["retry"].get("reason", "http_timeout")}

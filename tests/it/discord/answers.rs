@@ -312,3 +312,21 @@ fn commands_are_on_the_server_or_everywhere_and_not_in_both_places() {
         assert_eq!(serving.stop(), 0);
     }
 }
+
+/// Alone with the bot, a message said that the answer would come; nobody knows whether the answer did.
+#[tokio::test]
+async fn an_answer_for_one_is_not_taken_for_what_said_that_it_would_come() {
+    let Some(server) = Server::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let discord = Discord::new(server.adapter(folder.path())).unwrap();
+    let (place, person) = (channel(&server, "D1"), server.person("U1").parse().unwrap());
+    let key = DedupeKey::new("answer:discord:1:message:1");
+    let progress = discord.post(&place, &Card::titled("Working on it …"), &key).await.unwrap();
+    let again = DedupeKey { again: Some(Clock::system().now()), ..key };
+    for _ in 0..2 {
+        discord.whisper(&person, &place, &Card::titled("the code"), &again).await.unwrap();
+    }
+    discord.edit(&progress, &Card::titled("Answered privately")).await.unwrap();
+    let said: Vec<_> = server.said("D1").iter().map(|it| it["content"].clone()).collect();
+    assert!(said.len() == 2 && said[1].to_string().contains("the code"), "{said:#?}");
+}

@@ -1,5 +1,7 @@
 //! What can go wrong between Discord and the bot, by the number of the fault.
 
+use std::time::{Duration, Instant};
+
 use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
 use discord::Discord;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use crate::support::{
     discord::Server,
     http::ask,
     scripted::{Script, Scripted},
-    serving::Serving,
+    serving::{Serving, get},
 };
 
 fn command(server: &Server, user: &str, channel: &str, question: &str) -> Value {
@@ -191,6 +193,18 @@ fn f12_what_is_finished_too_late_for_its_command_is_a_message() {
 }
 
 #[test]
+fn f12_what_is_for_one_alone_and_finished_too_late_is_a_direct_message() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    server.set("interaction_life", 0);
+    command(&server, "U3", "C1", "status");
+    server.wait("channel=D3&text=grant");
+    let public: Vec<_> = server.said("C1").into_iter().filter(|it| it["to"].is_null()).collect();
+    assert!(public.iter().all(|it| !it.to_string().contains("grant")), "{public:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f12_a_command_that_comes_too_late_is_answered_all_the_same() {
     let Some(server) = Server::new() else { return };
     server.set("answer_within", 0);
@@ -267,6 +281,49 @@ fn f22_a_hiccup_of_discord_shuts_nobody_out() {
     server.breaks(&format!("GET /guilds/GUILD/members/{}", server.id("U1")), fault);
     server.says("U1", "D1", "help");
     server.wait("messages=1&channel=D1");
+    assert_eq!(server.state()["resumes"], 0, "the connection stays");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f05_while_discord_asks_to_wait_with_who_somebody_is_the_connection_stays() {
+    let Some(server) = Server::new() else { return };
+    let serving = connected(&server, "");
+    let fault = json!({"kind": "429", "times": 3, "retry_after": 1.2});
+    server.breaks(&format!("GET /guilds/GUILD/members/{}", server.id("U1")), fault);
+    server.says("U1", "D1", "help");
+    // Others are answered meanwhile.
+    server.says("U2", "D2", "help");
+    server.wait("messages=1&channel=D2");
+    assert!(server.said("D1").is_empty());
+    server.wait("messages=1&channel=D1");
+    let state = server.state();
+    assert_eq!((&state["resumes"], &state["identifies"]), (&json!(0), &json!(1)));
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f23_in_a_channel_that_it_may_not_see_the_bot_answers_commands_all_the_same() {
+    let Some(server) = Server::new() else { return };
+    server.tell("set", &json!({"member": {"C1": false}}));
+    let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "db-2", "prod")];
+    let prometheus = Scripted::knowing(&machines, Script::Each(["97", "42"].into())).await;
+    let settings = format!(
+        "[metrics.prometheus]\nurl = \"{}\"\nscrape_interval = \"1s\"\n[detection]\nevery = \"1s\"\n",
+        prometheus.url
+    );
+    let serving = connected(&server, &settings);
+    let refused = || {
+        let (_, metrics) = get(serving.port, "/metrics").unwrap();
+        metrics.contains("posts_total{outcome=\"put_back\",platform=\"discord\"}")
+    };
+    let patience = Instant::now();
+    while !refused() {
+        assert!(patience.elapsed() < Duration::from_secs(20), "nothing was to be told");
+    }
+    command(&server, "U1", "C1", "whoami");
+    server.wait("channel=C1&text=Admin");
+    assert_eq!(server.said("C1").len(), 1);
     assert_eq!(serving.stop(), 0);
 }
 

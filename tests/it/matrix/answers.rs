@@ -2,6 +2,7 @@
 
 use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image};
 use serde_json::json;
+use smartcloudops::clock::Clock;
 
 use super::{Running, connected, room, was_told};
 use crate::support::{
@@ -163,4 +164,26 @@ fn the_doctor_looks_at_the_login_the_device_and_the_rooms() {
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
     assert_eq!(serving.stop(), 0);
+}
+
+/// Alone with the bot, a message said that the answer would come; nobody knows whether the answer did.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_for_one_is_not_taken_for_what_said_that_it_would_come() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    let (place, person) = (room(&server, "D1"), server.person("U1").parse().unwrap());
+    let key = DedupeKey::new("answer:matrix:localhost:$1");
+    let progress = running.adapter.post(&place, &Card::titled("Working"), &key).await.unwrap();
+    let again = DedupeKey { again: Some(Clock::system().now()), ..key };
+    for _ in 0..2 {
+        let card = Card::titled("the code");
+        running.adapter.whisper(&person, &place, &card, &again).await.unwrap();
+    }
+    running.adapter.edit(&progress, &Card::titled("Answered privately")).await.unwrap();
+    server.bot_says("U1", "D1", "text=Answered privately");
+    let said: Vec<_> = server.said("U1", "D1").iter().map(|it| now(it)["body"].clone()).collect();
+    assert_eq!(said, ["Answered privately", "the code"]);
+    running.stop().await;
 }

@@ -548,6 +548,64 @@ fn f23_a_token_that_was_taken_away_is_told_and_a_new_one_taken_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f23_a_room_that_it_was_taken_out_of_is_spoken_in_again_once_somebody_lets_it_in() {
+    let Some(server) = Homeserver::in_clear() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(server.adapter(folder.path()));
+    server.bot_is_there();
+    let place = room(&server, "C1");
+    let (card, key) = (Card::titled("#1 is open"), DedupeKey::new("incident:1"));
+    let people = |what: &str| {
+        let about = json!({"person": server.short("U1"), "room": server.room("C1"), "user": server.user("ops")});
+        server.tell(what, &about)
+    };
+    people("kick");
+    let patience = Instant::now();
+    // It hears of it in a moment.
+    while running
+        .adapter
+        .post(&place, &Card::titled("still there"), &DedupeKey::new("0"))
+        .await
+        .is_ok()
+    {
+        assert!(patience.elapsed() < Duration::from_secs(20), "it may still speak");
+    }
+    let refused = running.adapter.post(&place, &card, &key).await;
+    assert!(matches!(refused, Err(ChatError::Barred { .. })), "{refused:?}");
+    people("invite");
+    let patience = Instant::now();
+    while let Err(error) = running.adapter.post(&place, &card, &key).await {
+        assert!(patience.elapsed() < Duration::from_secs(20), "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.bot_says("U1", "C1", "text=#1 is open");
+    running.stop().await;
+}
+
+/// Nobody but the sender sees what such a message relates to, and the bot would be asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_a_relation_that_is_no_id_of_an_event_deafens_nobody() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    for id in [format!("${}", "/".repeat(22_000)), "$".to_owned() + &"%".repeat(200)] {
+        let content = json!({"msgtype": "m.text", "body": "* !ops help",
+            "m.new_content": {"msgtype": "m.text", "body": "!ops help"},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": id}});
+        let (person, room) = (server.short("U1"), server.room("C1"));
+        server.tell(
+            "send",
+            &json!({"person": person, "room": room, "type": "m.room.message",
+            "content": content, "hiding": true}),
+        );
+    }
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "text=Admin");
+    // One is a message of its own, and the other changes nothing that there is.
+    server.bot_says("U1", "C1", "count=1");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f24_what_a_machine_is_called_mentions_nobody_and_is_no_link() {
     const EVIL: &str = "@room <a href='https://evil.example/x'>x</a> https://evil.example";
     let Some(server) = Homeserver::encrypted() else { return };

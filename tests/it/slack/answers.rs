@@ -1,10 +1,14 @@
 //! Who is answered, where, and who sees it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image};
+use chat::{Block, Card, ChatAdapter as _, ChatError, DedupeKey, Image, Inbox};
 use serde_json::{Value, json};
 use smartcloudops::clock::Clock;
+use tokio_util::sync::CancellationToken;
 
 use super::{adapter, channel, connected};
 use crate::support::{
@@ -111,8 +115,8 @@ fn what_people_say_to_each_other_is_heard_only_where_the_bot_takes_part() {
     assert_eq!(serving.stop(), 0);
 }
 
-/// A bot that has told in C1 that something is wrong.
-async fn broken(workspace: &Workspace) -> (Scripted, Serving) {
+/// A bot that is about to tell in C1 that something is wrong.
+pub(super) async fn begins_to_break(workspace: &Workspace) -> (Scripted, Serving) {
     let machines = [("10.0.0.1:9100", "db-1", "prod"), ("10.0.0.2:9100", "db-2", "prod")];
     let prometheus = Scripted::knowing(&machines, Script::Each(["97", "42"].into())).await;
     let settings = format!(
@@ -120,8 +124,14 @@ async fn broken(workspace: &Workspace) -> (Scripted, Serving) {
         prometheus.url
     );
     let serving = connected(workspace, &settings);
-    workspace.wait("messages=1&channel=C1&text=97");
     (prometheus, serving)
+}
+
+/// A bot that has told that.
+async fn broken(workspace: &Workspace) -> (Scripted, Serving) {
+    let broken = begins_to_break(workspace).await;
+    workspace.wait("messages=1&channel=C1&text=97");
+    broken
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,4 +302,83 @@ async fn where_the_bot_may_not_read_what_was_said_a_file_is_shared_all_the_same(
     let again = DedupeKey { key: "k".to_owned(), again: Some(Clock::system().now()) };
     slack.post(&place, &card, &again).await.unwrap();
     assert!(workspace.said("C1").iter().any(|it| !it["files"].is_null()));
+}
+
+#[tokio::test]
+async fn every_long_answer_in_a_talk_has_its_file_also_when_slack_asks_to_wait() {
+    let Some(workspace) = Workspace::new() else { return };
+    let slack = adapter(&workspace);
+    let card = Card::titled("log").with(Block::Code("x\n".repeat(10_000)));
+    let card = card.fit(&slack.capabilities());
+    let root = slack.post(&channel(&workspace, "C1"), &card, &DedupeKey::new("1")).await.unwrap();
+    let talk = slack.thread_of(&root);
+    let fault = json!({"method": "files.completeUploadExternal", "kind": "500", "times": 1});
+    workspace.tell("fault", &fault);
+    assert!(slack.post(&talk, &card, &DedupeKey::new("2")).await.is_err());
+    let again = DedupeKey { key: "2".to_owned(), again: Some(Clock::system().now()) };
+    slack.post(&talk, &card, &again).await.unwrap();
+    let files = workspace.said("C1").iter().filter(|it| !it["files"].is_null()).count();
+    assert_eq!(files, 2);
+}
+
+/// Alone with the bot, a message said that the answer would come; nobody knows whether the answer did.
+#[tokio::test]
+async fn an_answer_for_one_is_not_taken_for_what_said_that_it_would_come() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (slack, place) = (adapter(&workspace), channel(&workspace, "D1"));
+    let person = workspace.person("U1").parse().unwrap();
+    let key = DedupeKey::new("answer:slack:T:message:D1:1");
+    slack.post(&place, &Card::titled("Working on it …"), &key).await.unwrap();
+    let again = DedupeKey { again: Some(Clock::system().now()), ..key };
+    for _ in 0..2 {
+        slack.whisper(&person, &place, &Card::titled("the code"), &again).await.unwrap();
+    }
+    let said: Vec<_> = workspace.said("D1").iter().map(shown).collect();
+    assert!(said.len() == 2 && said[1].contains("the code"), "{said:#?}");
+}
+
+/// Where the bot is no member, an answer goes to the address that came with its question, and nothing else does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_command_is_for_its_answer_alone() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (slack, shutdown) = (Arc::new(adapter(&workspace)), CancellationToken::new());
+    let (inbox, mut heard) = Inbox::bounded(10);
+    let running = tokio::spawn({
+        let (slack, shutdown) = (slack.clone(), shutdown.clone());
+        async move { slack.run(inbox, shutdown).await }
+    });
+    workspace.wait("connections=1");
+    let mut asked = Vec::new();
+    for (user, text) in [("U3", "link"), ("U2", "status")] {
+        let command = json!({"channel": "C9", "user": user, "command": "/ops", "text": text});
+        workspace.tell("command", &command);
+        asked.push(heard.recv().await.unwrap().recorded());
+    }
+    let key = DedupeKey::new(asked[0].answer_key());
+    let place = channel(&workspace, "C9");
+    slack.whisper(&asked[0].from, &place, &Card::titled("the code"), &key).await.unwrap();
+    let told = workspace.state()["ephemerals"].clone();
+    assert_eq!((told.as_array().unwrap().len(), &told[0]["user"]), (1, &json!("U3")), "{told:#}");
+    let alert = slack.post(&place, &Card::titled("#1"), &DedupeKey::new("incident:1")).await;
+    assert!(matches!(alert, Err(ChatError::Barred { .. })), "{alert:?}");
+    assert!(workspace.said("C9").is_empty());
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[test]
+fn buttons_of_an_answer_are_answered_also_where_the_bot_is_no_member() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let said = json!({"channel": "C9", "user": "U1", "command": "/ops", "text": "help"});
+    workspace.tell("command", &said);
+    workspace.wait("messages=1&channel=C9");
+    let help = &workspace.said("C9")[0]["ts"];
+    let press = json!({"channel": "C9", "ts": help, "label": "Open incidents", "user": "U1"});
+    workspace.tell("press", &press);
+    workspace.wait("messages=2&channel=C9");
+    let rejected = workspace.state()["rejected"].clone();
+    let is_expected = |it: &Value| it["why"] == "not_in_channel";
+    assert!(rejected.as_array().unwrap().iter().all(is_expected), "{rejected:#}");
+    assert_eq!(serving.stop(), 0);
 }

@@ -6,16 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat::{Card, ChatAdapter as _, ChatError, Condition, DedupeKey, Inbox};
+use chat::{Card, ChatAdapter as _, ChatError, Condition, DedupeKey, Delivery, Inbox};
 use serde_json::{Value, json};
 use smartcloudops::clock::Clock;
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::{sync::mpsc::Receiver, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{adapter, channel, connected, grant};
+use super::{adapter, answers::begins_to_break, channel, connected, grant};
 use crate::support::{
     scripted::{Script, Scripted},
-    serving::Serving,
+    serving::{Serving, get},
     slack::Workspace,
 };
 
@@ -105,6 +106,20 @@ fn f02_that_slack_holds_events_back_is_told() {
 }
 
 #[test]
+fn f02_that_slack_holds_events_back_is_told_over_a_socket_too() {
+    let Some(workspace) = Workspace::new() else { return };
+    let serving = connected(&workspace, "");
+    let payload = json!({"token": "t", "type": "app_rate_limited", "team_id": workspace.team(),
+        "minute_rate_limited": 1_518_467_820, "api_app_id": "A"});
+    workspace.tell("envelope", &json!({"type": "events_api", "payload": payload}));
+    serving.becomes("slack", |slack| {
+        slack["ok"] == false && slack["detail"].as_str().unwrap().contains("holds events back")
+    });
+    workspace.wait("messages=1&channel=C1&text=holds%20events%20back");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
 fn f10_a_connection_on_which_nothing_comes_is_left() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
@@ -138,6 +153,79 @@ fn f03_slack_closes_connections_and_nothing_is_lost() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// Slack brings commands once: one that comes over a connection which is about to end is heard there.
+#[tokio::test(flavor = "multi_thread")]
+async fn f03_a_thousand_commands_over_twenty_connections_are_heard_once() {
+    let Some(workspace) = Workspace::new() else { return };
+    let hearing = Hearing::begin(adapter(&workspace), 1_000);
+    workspace.wait("connections=1");
+    for number in 0..1_000 {
+        if number % 40 == 20 {
+            let about = json!({"reason": "refresh_requested", "close_after": 0.05});
+            workspace.tell("disconnect", &about);
+        }
+        let text = format!("whoami {number}");
+        let command = json!({"channel": "D1", "user": "U1", "command": "/ops", "text": text});
+        workspace.tell("command", &command);
+    }
+    hearing.end().await;
+    let state = workspace.state();
+    assert_eq!((&state["unacked"], &state["lost"]), (&json!([]), &json!(0)), "{state:#}");
+    let opened = state["calls"]["apps.connections.open"].as_u64().unwrap();
+    assert!((20..60).contains(&opened), "{opened}");
+}
+
+/// An adapter at work whose events somebody counts.
+struct Hearing {
+    slack: Arc<slack::Slack>,
+    shutdown: CancellationToken,
+    running: JoinHandle<Result<(), ChatError>>,
+    heard: JoinHandle<Receiver<Delivery>>,
+}
+
+impl Hearing {
+    /// Until so many different texts were heard, none of them twice.
+    fn begin(slack: slack::Slack, texts: usize) -> Self {
+        let (slack, shutdown) = (Arc::new(slack), CancellationToken::new());
+        let (inbox, mut heard) = Inbox::bounded(10);
+        let running = tokio::spawn({
+            let (slack, shutdown) = (slack.clone(), shutdown.clone());
+            async move { slack.run(inbox, shutdown).await }
+        });
+        let heard = tokio::spawn(async move {
+            let mut known = BTreeSet::new();
+            while known.len() < texts {
+                let text = heard.recv().await.unwrap().recorded().text;
+                assert!(known.insert(text.clone()), "{text} was heard twice");
+            }
+            heard
+        });
+        Self { slack, shutdown, running, heard }
+    }
+
+    /// Waits until all of it was heard, and a condition holds.
+    async fn hears_all(&mut self) {
+        let patience = Duration::from_secs(40);
+        let heard = tokio::time::timeout(patience, &mut self.heard).await.unwrap().unwrap();
+        // What is still to come is taken too.
+        self.heard = tokio::spawn(async move { heard });
+    }
+
+    async fn becomes(&self, holds: fn(&Condition) -> bool) {
+        let patience = Instant::now();
+        while !holds(&self.slack.condition()) {
+            assert!(patience.elapsed() < Duration::from_secs(20), "{:?}", self.slack.condition());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn end(mut self) {
+        self.hears_all().await;
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
 #[test]
 fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_instead() {
     let Some(workspace) = Workspace::new() else { return };
@@ -164,45 +252,23 @@ fn f04_connections_of_others_are_found_and_told_and_a_command_can_be_typed_inste
 async fn f04_connections_that_others_open_later_are_counted_and_no_command_is_lost_for_it() {
     let Some(workspace) = Workspace::new() else { return };
     let often = adapter(&workspace).counting_connections_every(Duration::from_millis(20));
-    let (slack, shutdown) = (Arc::new(often), CancellationToken::new());
-    let (inbox, mut heard) = Inbox::bounded(10);
-    let running = tokio::spawn({
-        let (slack, shutdown) = (slack.clone(), shutdown.clone());
-        async move { slack.run(inbox, shutdown).await }
-    });
+    let mut hearing = Hearing::begin(often, 300);
     workspace.wait("connections=1");
-    let becomes = async |holds: fn(&Condition) -> bool| {
-        let patience = Instant::now();
-        while !holds(&slack.condition()) {
-            assert!(patience.elapsed() < Duration::from_secs(20), "{:?}", slack.condition());
-            tokio::task::yield_now().await;
-        }
-    };
-    let listening = tokio::spawn(async move {
-        let mut texts = BTreeSet::new();
-        while texts.len() < 300 {
-            texts.insert(heard.recv().await.unwrap().recorded().text);
-        }
-        heard
-    });
     // Slack brings a command once, on whichever connection there is at that moment.
     for number in 0..300 {
         let text = format!("whoami {number}");
-        workspace.tell(
-            "command",
-            &json!({"channel": "D1", "user": "U1", "command": "/ops", "text": text}),
-        );
+        let command = json!({"channel": "D1", "user": "U1", "command": "/ops", "text": text});
+        workspace.tell("command", &command);
     }
-    let _heard = tokio::time::timeout(Duration::from_secs(20), listening).await.unwrap().unwrap();
-    becomes(|condition| *condition == Condition::Connected).await;
+    hearing.hears_all().await;
+    hearing.becomes(|condition| *condition == Condition::Connected).await;
     workspace.set("ghosts", 3);
-    becomes(|condition| matches!(condition, Condition::Degraded(_))).await;
+    hearing.becomes(|condition| matches!(condition, Condition::Degraded(_))).await;
     workspace.set("ghosts", 0);
-    becomes(|condition| *condition == Condition::Connected).await;
+    hearing.becomes(|condition| *condition == Condition::Connected).await;
     let opened = workspace.state()["calls"]["apps.connections.open"].as_u64().unwrap();
     assert!(opened > 5, "{opened}");
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
+    hearing.end().await;
 }
 
 #[tokio::test]
@@ -281,8 +347,28 @@ fn f07_what_slack_did_not_sign_is_not_even_read() {
         }
         json!({"channel": "D1", "user": "U1", "text": "help", "via": via})
     };
-    for forged in [json!({"secret": "another"}), json!({"age": 400}), json!({"age": -400})] {
+    let tampered = [
+        "appended",
+        "somebody else",
+        "later",
+        "words",
+        "negative",
+        "flipped",
+        "version",
+        "bare",
+        "short",
+        "long",
+        "capitals",
+        "empty",
+        "prefix",
+    ];
+    let others = [json!({"secret": "another"}), json!({"age": 400}), json!({"age": -400})];
+    for forged in tampered.map(|how| json!({"tamper": how})).into_iter().chain(others) {
         assert_eq!(statuses(&workspace.tell("message", &via(forged.clone()))), [401], "{forged}");
+        let mut command = json!({"channel": "C1", "user": "U1", "command": "/ops", "text": "help",
+            "via": {"url": format!("{address}/commands")}});
+        command["via"].as_object_mut().unwrap().extend(forged.as_object().unwrap().clone());
+        assert_eq!(statuses(&workspace.tell("command", &command)), [401], "{forged}");
     }
     assert_eq!(unsigned(&serving, &[]), 401);
     assert_eq!(unsigned(&serving, &["X-Slack-Request-Timestamp: 1700000000"]), 401);
@@ -290,7 +376,7 @@ fn f07_what_slack_did_not_sign_is_not_even_read() {
         unsigned(&serving, &["X-Slack-Request-Timestamp: now", "X-Slack-Signature: v0=00"]),
         401
     );
-    assert!(workspace.said("D1").is_empty());
+    assert!(workspace.said("D1").is_empty() && workspace.said("C1").is_empty());
     // The same request again is the same event.
     let mut signed = via(json!({}));
     signed["copies"] = json!(3);
@@ -300,6 +386,36 @@ fn f07_what_slack_did_not_sign_is_not_even_read() {
     workspace.tell("message", &second);
     workspace.wait("messages=2&channel=D1");
     assert_eq!(workspace.said("D1").len(), 2);
+    assert_eq!(serving.stop(), 0);
+}
+
+#[test]
+fn f07_commands_and_buttons_that_come_as_requests_are_signed_and_count_once() {
+    let Some(workspace) = Workspace::new() else { return };
+    let (serving, address) = requested(&workspace);
+    let command = json!({"channel": "C1", "user": "U1", "command": "/ops", "text": "help", "copies": 3,
+        "via": {"url": format!("{address}/commands")}});
+    assert_eq!(statuses(&workspace.tell("command", &command)), [200, 200, 200]);
+    workspace.wait("messages=1&channel=C1");
+    let help = workspace.said("C1")[0]["ts"].clone();
+    let via = |more: Value| {
+        let mut via = json!({"url": format!("{address}/interactions")});
+        via.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"channel": "C1", "ts": help, "label": "Open incidents", "user": "U1", "copies": 3, "via": via})
+    };
+    for forged in
+        [json!({"tamper": "somebody else"}), json!({"secret": "another"}), json!({"age": 400})]
+    {
+        assert_eq!(statuses(&workspace.tell("press", &via(forged.clone()))), [401; 3], "{forged}");
+    }
+    assert_eq!(statuses(&workspace.tell("press", &via(json!({})))), [200, 200, 200]);
+    workspace.wait("messages=2&channel=C1");
+    workspace.says("U1", "C2", "<@UBOT> whoami");
+    let last = json!({"channel": "C1", "user": "U1", "command": "/ops", "text": "whoami",
+        "via": {"url": format!("{address}/commands")}});
+    workspace.tell("command", &last);
+    workspace.wait("messages=3&channel=C1");
+    assert_eq!(workspace.said("C1").len(), 3, "{:#?}", workspace.said("C1"));
     assert_eq!(serving.stop(), 0);
 }
 
@@ -465,5 +581,28 @@ fn f20_a_thread_that_runs_away_is_left_alone_and_told_of() {
     assert_eq!((answers.len(), told.len()), (3, 1), "{said:#?}");
     assert!(told[0].to_string().contains("I stopped answering somebody"), "{told:#?}");
     assert!(said.iter().any(|it| it.to_string().contains("I say nothing more")), "{said:#?}");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f23_in_a_channel_that_it_was_taken_out_of_the_bot_answers_commands_all_the_same() {
+    let Some(workspace) = Workspace::new() else { return };
+    workspace.tell("set", &json!({"member": {"C1": false}}));
+    let (_prometheus, serving) = begins_to_break(&workspace).await;
+    let asks = |text: &str| {
+        let said = json!({"channel": "C1", "user": "U1", "command": "/ops", "text": text});
+        workspace.tell("command", &said);
+    };
+    let refused = || {
+        let (_, metrics) = get(serving.port, "/metrics").unwrap();
+        metrics.contains("posts_total{outcome=\"put_back\",platform=\"slack\"}")
+    };
+    let patience = Instant::now();
+    while !refused() {
+        assert!(patience.elapsed() < Duration::from_secs(20), "nothing was to be told");
+    }
+    asks("whoami");
+    workspace.wait("messages=1&channel=C1&text=Admin");
+    assert_eq!(workspace.said("C1").len(), 1);
     assert_eq!(serving.stop(), 0);
 }

@@ -133,7 +133,7 @@ impl Rooms for super::slack::Workspace {
     }
 
     fn posting(&self) -> &'static str {
-        "/chat.postMessage"
+        "/chat.post"
     }
 
     fn identity(&self, person: &str) -> String {
