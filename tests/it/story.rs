@@ -95,11 +95,11 @@ impl<'a> Team<'a> {
         self.rooms.is_connected();
     }
 
-    /// Before the platform hears of the bot's next message, after that, or in the middle of saying so.
+    /// Before the platform hears of the bot's next message, after that, in the middle of saying so, or rudely.
     fn line_breaks(&mut self) {
         let Trouble::Line(proxy, breaks) = &mut self.trouble else { return };
         *breaks += usize::from(proxy.has_cut());
-        let cut = [Cut::After, Cut::Before, Cut::Half][*breaks % 3];
+        let cut = [Cut::After, Cut::Before, Cut::Half, Cut::Reset][*breaks % 4];
         proxy.cut(self.rooms.posting(), cut);
     }
 
@@ -262,6 +262,11 @@ mod matrix {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_day_in_clear_on_which_the_bot_dies_after_every_word() {
+        super::dying(Homeserver::in_clear()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_day_over_a_line_that_breaks_at_every_answer() {
         super::over_a_bad_line(Homeserver::encrypted()).await;
     }
@@ -306,6 +311,7 @@ async fn day(team: &mut Team<'_>) {
     let proposed = team.sees("C2", "Approval needed");
     team.clicks(|rooms| rooms.presses("U2", "C2", &proposed.id, "Approve")).await;
     team.was_told("U2", "Operator");
+    assert!(team.rooms.shown("C2").iter().all(|shown| !shown.says("Operator")), "told in the open");
     team.clicks(|rooms| rooms.presses("U3", "C2", &proposed.id, "Approve")).await;
     // In public where it was written for all to see, and alone where it was pressed.
     team.hears("U3", "C2", "not available yet");

@@ -19,8 +19,8 @@ use crate::{
     refusals::Failed,
 };
 
-/// Discord waits three seconds. What is not recorded within one is answered with that.
-const RECORDED_WITHIN: Duration = Duration::from_secs(1);
+/// Discord waits three seconds. Who did what is not recorded by then is told within one.
+const RECORDED_WITHIN: Duration = Duration::from_millis(700);
 /// Later than this Discord takes no first answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is asked what an event needs to be understood, while Discord does not say it.

@@ -26,8 +26,8 @@ pub(crate) enum Kind {
     Interaction,
 }
 
-/// Slack waits three seconds for a word that it was heard.
-pub(crate) const RECORDED_WITHIN: Duration = Duration::from_secs(1);
+/// Slack waits three seconds for a word that it was heard. By then it has one, and who did it is told within one.
+pub(crate) const RECORDED_WITHIN: Duration = Duration::from_millis(700);
 const SLOW: &str = "I heard you, but cannot write it down at this moment, so it may be lost. If nothing follows \
                     within a minute, do it again.";
 const LOST: &str = "That could not be written down, and is not done. Do it again in a moment.";

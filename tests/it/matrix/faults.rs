@@ -234,6 +234,26 @@ fn f10_a_homeserver_that_is_slow_is_waited_for() {
     assert_eq!(serving.stop(), 0);
 }
 
+#[test]
+fn f10_a_homeserver_that_falls_silent_is_asked_again() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let proxy = Proxy::before(server.address().to_owned());
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let serving = Serving::start(&server.settings_at(&url));
+    server.bot_is_there();
+    proxy.cut("/sync?", Cut::Silence);
+    server.says("U1", "D1", "help");
+    let patience = Instant::now();
+    while !proxy.has_cut() || server.said("U1", "D1").is_empty() {
+        assert!(patience.elapsed() < Duration::from_mins(2), "it waits for ever");
+        thread::sleep(Duration::from_millis(200));
+    }
+    server.says("U1", "D1", "whoami");
+    server.bot_says("U1", "D1", "count=2");
+    assert_eq!(server.said("U1", "D1").len(), 2, "each is answered once");
+    assert_eq!(serving.stop(), 0);
+}
+
 #[tokio::test]
 async fn f14_a_token_that_does_not_hold_is_not_tried_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -544,6 +564,35 @@ fn f23_a_token_that_was_taken_away_is_told_and_a_new_one_taken_up() {
     serving.becomes("matrix", |matrix| matrix["ok"] == true);
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
+    assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_while_keys_cannot_be_kept_nothing_is_lost_and_nobody_is_blamed() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let serving = connected(&server, "");
+    server.says("U1", "D1", "help");
+    server.bot_says("U1", "D1", "count=1");
+    let file = format!("sqlite:{}", serving.bot.directory().join("matrix.db").display());
+    let mut keys = SqliteConnection::connect(&file).await.unwrap();
+    for event in ["INSERT", "UPDATE"] {
+        let refuse = format!(
+            "CREATE TRIGGER refuse_{event} BEFORE {event} ON rows WHEN NEW.kind IN ('inbound', 'session') \
+             BEGIN SELECT RAISE(ABORT, 'no space left'); END"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(refuse)).execute(&mut keys).await.unwrap();
+    }
+    // Of somebody whose key the bot does not have yet.
+    server.says("U2", "C1", "@bot whoami");
+    serving.becomes("matrix", |matrix| {
+        matrix["detail"].as_str().unwrap_or_default().contains("no space left")
+    });
+    for event in ["INSERT", "UPDATE"] {
+        let allow = format!("DROP TRIGGER refuse_{event}");
+        sqlx::query(sqlx::AssertSqlSafe(allow)).execute(&mut keys).await.unwrap();
+    }
+    server.bot_says("U2", "C1", "text=Viewer");
+    assert_eq!(server.said("U2", "C1").len(), 1, "{:#?}", server.said("U2", "C1"));
     assert_eq!(serving.stop(), 0);
 }
 

@@ -21,6 +21,12 @@ pub enum Cut {
     /// In the middle of what the server says then.
     #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     Half,
+    /// When the server has heard of it, and rudely: the client is told that the connection was reset.
+    #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+    Reset,
+    /// Never: what the server says does not arrive any more.
+    #[cfg(feature = "matrix")]
+    Silence,
 }
 
 type Plan = Arc<Mutex<Option<(&'static str, Cut)>>>;
@@ -87,6 +93,8 @@ fn connect(
     let silent = Arc::new(AtomicBool::new(false));
     let halved = Arc::new(AtomicBool::new(false));
     let broken = halved.clone();
+    let is_reset = Arc::new(AtomicBool::new(false));
+    let reset = is_reset.clone();
     let (mut answers, mut listener) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     let muted = silent.clone();
     thread::spawn(move || {
@@ -101,7 +109,10 @@ fn connect(
                 break;
             }
         }
-        let _ = listener.shutdown(Shutdown::Both);
+        // Closed and not shut down: only then it is reset.
+        if !reset.load(Ordering::SeqCst) {
+            let _ = listener.shutdown(Shutdown::Both);
+        }
     });
     thread::spawn(move || {
         let mut buffer = vec![0; 65536];
@@ -121,11 +132,25 @@ fn connect(
                     halved.store(true, Ordering::SeqCst);
                     let _ = server.write_all(said);
                 }
+                #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
+                Some(Cut::Reset) => {
+                    let _ = server.write_all(said);
+                    is_reset.store(true, Ordering::SeqCst);
+                    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+                    break;
+                }
+                #[cfg(feature = "matrix")]
+                Some(Cut::Silence) => {
+                    silent.store(true, Ordering::SeqCst);
+                    let _ = server.write_all(said);
+                }
                 None if server.write_all(said).is_err() => break,
                 None => {}
             }
         }
-        let _ = client.shutdown(Shutdown::Both);
+        if !is_reset.load(Ordering::SeqCst) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
         let _ = server.shutdown(Shutdown::Both);
     });
 }
