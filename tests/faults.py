@@ -77,7 +77,7 @@ double of Slack or of Discord, or a real homeserver of Matrix (where it is to mi
 socket that plays it). Those of the core run the bot and its database with a platform in memory.
 
 | | fault | {' | '.join(platform.capitalize() for platform in PLATFORMS)} | core |
-|---|---|---|---|---|
+|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 ## The tests

@@ -4,7 +4,7 @@ mod channels;
 mod cut;
 mod time;
 
-use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Platform};
+use chat::{Block, Capabilities, Card, ChatAdapter as _, ChatError, Inbound, Platform};
 use chrono::{DateTime, TimeDelta, Utc};
 use smartcloudops::{
     access::Role,
@@ -162,6 +162,22 @@ async fn two_processes_that_see_the_same_tell_it_once() {
         assert_eq!(scene.shown().0.len(), 2);
         let numbers: Vec<_> = scene.room.app.store.incidents(Wanted::Known).await.unwrap();
         assert_eq!(numbers.iter().map(|it| it.number).collect::<Vec<_>>(), [2, 1]);
+    })
+    .await;
+}
+
+/// Anybody may call themselves anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_took_an_incident_is_named_with_their_account() {
+    scene(async |scene| {
+        scene.found(&[hot("web-1", scene.now())]).await;
+        let display_name = "Alice (SRE lead)".to_owned();
+        let taken = Inbound { display_name, ..scene.room.event(ANA, "ack 1") };
+        assert_eq!(scene.room.hears(taken).await.unwrap().title, "#1 is yours");
+        scene.is_shown().await;
+        let (cards, lines) = scene.shown();
+        assert!(read(&cards[0]).contains("Alice (SRE lead) (UANA) took it at 12:00"), "{cards:?}");
+        assert_eq!(lines[0].title, "Alice (SRE lead) (UANA) took it");
     })
     .await;
 }

@@ -22,6 +22,7 @@ own. All in JSON; POST /ACTION ({"error": …} and HTTP 400 when refused):
     invite, kick  person, room, user
     join, leave   person, room
     encrypt     person, room                                      switches encryption on
+    state       person, room, type, content                       says something of the room
     say         person, room, text, html?, thread? (its root), reply? (an event), mention? (a user id, shown as a pill
                 before the text), edit? (the event replaced), notice?, clear? (in clear in an encrypted room),
                 withhold? [device ids that get no key]              → event
@@ -501,6 +502,11 @@ class People:
 
     async def do_leave(self, spec: Json) -> Json:
         good(await (await self.device(spec["person"])).client.room_leave(spec["room"]))
+        return {}
+
+    async def do_state(self, spec: Json) -> Json:
+        device = await self.device(spec["person"])
+        good(await device.client.room_put_state(spec["room"], spec["type"], spec["content"]))
         return {}
 
     async def do_encrypt(self, spec: Json) -> Json:

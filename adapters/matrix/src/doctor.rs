@@ -21,6 +21,8 @@ use crate::{
     matrix::Matrix,
     refusals::Failed,
     rows::Rows,
+    speak::MESSAGE,
+    sync::ENCRYPTED,
     wire::{SPOKEN, Wire},
 };
 
@@ -122,12 +124,23 @@ impl Matrix {
         if !joined.contains(&room) {
             return Finding::bad(what, format!("the bot is not in it: invite {me}"));
         }
-        let request = get_state_event_for_key::v3::Request::new(
-            room,
-            StateEventType::RoomEncryption,
-            String::new(),
-        );
-        match wire.send(request).await {
+        let encryption = state(wire, &room, StateEventType::RoomEncryption).await;
+        let says = if encryption.is_ok() { ENCRYPTED } else { MESSAGE };
+        match state(wire, &room, StateEventType::RoomPowerLevels).await {
+            Ok(levels) => {
+                if let Some(needed) = level_lacking(&levels, me, says) {
+                    let remedy = format!(
+                        "the bot may not write there: give it the power level {needed} (Element: \"Room settings\", \
+                         \"Roles & Permissions\")"
+                    );
+                    return Finding::bad(what, remedy);
+                }
+            }
+            // Then everybody may.
+            Err(failed) if failed.is_not_found() => {}
+            Err(failed) => return Finding::bad(what, failed.to_string()),
+        }
+        match encryption {
             Ok(_) => Finding::good(what, "the bot is in it; it is encrypted"),
             Err(failed) if failed.is_not_found() && self.trusts_server => Finding::good(
                 what,
@@ -142,6 +155,24 @@ impl Matrix {
             Err(failed) => Finding::bad(what, failed.to_string()),
         }
     }
+}
+
+/// What a room says of itself.
+async fn state(wire: &Wire, room: &RoomId, kind: StateEventType) -> Result<Value, Failed> {
+    let request = get_state_event_for_key::v3::Request::new(room.to_owned(), kind, String::new());
+    let answer = wire.send(request).await?;
+    Ok(serde_json::from_str(answer.event_or_content.get())?)
+}
+
+/// The power level that somebody needs to say something of this kind, when theirs is lower
+/// (<https://spec.matrix.org/latest/client-server-api/#mroompower_levels>).
+fn level_lacking(levels: &Value, me: &UserId, kind: &str) -> Option<i64> {
+    let level = |of: &Value, default: &str| {
+        of.as_i64().or_else(|| levels[default].as_i64()).unwrap_or_default()
+    };
+    let mine = level(&levels["users"][me.as_str()], "users_default");
+    let needed = level(&levels["events"][kind], "events_default");
+    (mine < needed).then_some(needed)
 }
 
 /// Who looks.
@@ -196,4 +227,24 @@ async fn device(wire: &Wire, session: &Looking) -> Result<Finding, Failed> {
         ));
     }
     Ok(Finding::good(what, format!("{device} is signed by its account")))
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::user_id;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_may_write_in_a_room_is_read_from_its_power_levels() {
+        let me = user_id!("@ops:example.org");
+        let lacks = |levels: Value| level_lacking(&levels, me, MESSAGE);
+        assert_eq!(lacks(json!({})), None);
+        assert_eq!(lacks(json!({"events_default": 50})), Some(50));
+        assert_eq!(lacks(json!({"events_default": 50, "users_default": 50})), None);
+        assert_eq!(lacks(json!({"events_default": 50, "users": {"@ops:example.org": 100}})), None);
+        assert_eq!(lacks(json!({"events": {"m.room.message": 10}, "events_default": 0})), Some(10));
+        assert_eq!(lacks(json!({"events": {"m.room.name": 50}})), None);
+    }
 }

@@ -30,7 +30,7 @@ use crate::{
     sync::ENCRYPTED,
 };
 
-const MESSAGE: &str = "m.room.message";
+pub(crate) const MESSAGE: &str = "m.room.message";
 const REACTION: &str = "m.reaction";
 /// Messages whose pictures are known, so that an edit changes them too.
 const MOST_PICTURED: usize = 200;

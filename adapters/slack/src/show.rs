@@ -129,7 +129,8 @@ impl Slack {
         self.web.respond(address, seen, &content(&without_files(card), &[])).await
     }
 
-    /// Shares the files of the card that a message shows that an earlier attempt did not share. One that Slack does not take is left out.
+    /// Shares the files of the card that a message shows, but for those that an earlier attempt shared. One that Slack
+    /// does not take is left out.
     pub(crate) async fn share_files(
         &self,
         card: &Card,

@@ -160,6 +160,14 @@ fn the_doctor_looks_at_the_login_the_device_and_the_rooms() {
     ] {
         assert!(shown.contains(wanted), "{wanted} in {shown}");
     }
+    let levels = json!({"events_default": 50});
+    let (person, room) = (server.short("U1"), server.room("C1"));
+    let about =
+        json!({"person": person, "room": room, "type": "m.room.power_levels", "content": levels});
+    server.tell("state", &about);
+    let looked = serving.bot.run(&["doctor"]);
+    let shown = String::from_utf8_lossy(&looked.stdout).into_owned();
+    assert!(shown.contains("may not write there: give it the power level 50"), "{shown}");
     // It looks beside the bot, and takes nothing from it.
     server.says("U1", "D1", "whoami");
     server.bot_says("U1", "D1", "text=Admin");
