@@ -10,6 +10,7 @@ pub mod outbox;
 pub mod people;
 pub mod receipt;
 pub mod receive;
+mod room;
 mod scope;
 mod suggest;
 

@@ -38,39 +38,55 @@ impl Budget {
         Self { most, talks: HashMap::new() }
     }
 
-    /// Takes one answer from the budget. At the terminal there is none: who sits there may pipe in what they like.
+    /// Takes one answer from the budget, if there is one.
     pub(super) fn take(
         &mut self,
         place: &Conversation,
         who: &UserRef,
         now: DateTime<Utc>,
     ) -> Allowed {
-        if place.platform == Platform::Console {
-            return Allowed::Yes;
-        }
         let is_old = |at: &DateTime<Utc>| now - *at >= STRETCH;
         if self.talks.len() >= MOST_TALKS {
             self.talks.retain(|_, answers| answers.back().is_some_and(|last| !is_old(last)));
         }
-        let channel = Conversation { thread: None, ..place.clone() };
-        let in_channel = (channel, self.most.saturating_mul(TALKS_IN_CHANNEL));
-        let in_thread = place.thread.is_some().then(|| (place.clone(), self.most));
-        let mut left = usize::MAX;
-        let talks: Vec<_> = [in_channel].into_iter().chain(in_thread).collect();
-        for (place, most) in &talks {
-            let answers = self.talks.entry((place.clone(), who.clone())).or_default();
+        let allowed = match self.left(place, who, now) {
+            0 => return Allowed::No,
+            1 => Allowed::TheLast,
+            _ => Allowed::Yes,
+        };
+        for (talk, _) in self.talks_of(place) {
+            let answers = self.talks.entry((talk, who.clone())).or_default();
             while answers.front().is_some_and(is_old) {
                 answers.pop_front();
             }
-            left = left.min(most.saturating_sub(answers.len()));
+            answers.push_back(now);
         }
-        if left == 0 {
-            return Allowed::No;
+        allowed
+    }
+
+    /// How many answers are left. At the terminal there is no end: who sits there may pipe in what they like.
+    pub(super) fn left(&self, place: &Conversation, who: &UserRef, now: DateTime<Utc>) -> usize {
+        let left = self.talks_of(place).into_iter().map(|(talk, most)| {
+            let answers = self.talks.get(&(talk, who.clone()));
+            let recent = |answers: &VecDeque<DateTime<Utc>>| {
+                answers.iter().filter(|at| now - **at < STRETCH).count()
+            };
+            most.saturating_sub(answers.map_or(0, recent))
+        });
+        left.min().unwrap_or(usize::MAX)
+    }
+
+    /// The thread and the channel, and how many answers each is good for.
+    fn talks_of(&self, place: &Conversation) -> Vec<(Conversation, usize)> {
+        if place.platform == Platform::Console {
+            return Vec::new();
         }
-        for (place, _) in talks {
-            self.talks.entry((place, who.clone())).or_default().push_back(now);
+        let channel = Conversation { thread: None, ..place.clone() };
+        let mut talks = vec![(channel, self.most.saturating_mul(TALKS_IN_CHANNEL))];
+        if place.thread.is_some() {
+            talks.push((place.clone(), self.most));
         }
-        if left == 1 { Allowed::TheLast } else { Allowed::Yes }
+        talks
     }
 }
 

@@ -172,9 +172,11 @@ impl Outbox {
         let retry = pause_before_retry(error, delivery.attempt, attempts)
             .and_then(|pause| TimeDelta::from_std(pause).ok())
             .map(|pause| self.app.clock.now() + pause);
-        // Where the bot may not speak each message would be refused for itself.
+        // Where the bot may not speak each message would be refused for itself. An answer has a way of its own, and
+        // that it is barred says nothing of the channel.
         let is_barred = matches!(error, ChatError::Barred { .. });
-        let holds = is_barred || matches!(error, ChatError::RateLimited { .. });
+        let is_answer = delivery.reply.key.starts_with(ANSWER);
+        let holds = matches!(error, ChatError::RateLimited { .. }) || (is_barred && !is_answer);
         if let (true, Some(until)) = (holds, retry) {
             let channel = delivery.reply.conversation.channel.clone();
             line.holds().insert(channel, Hold { until, is_barred });

@@ -19,6 +19,7 @@ use super::{
     intent::Intent,
     outbox::Outbox,
     receipt::{Pace, Receipt},
+    room::Room,
 };
 use crate::{
     access::{Permission, RefusalKind},
@@ -50,7 +51,7 @@ pub struct Receiver {
     /// Recording waits for none of these: a platform that is not told in time sends it again.
     answering: Arc<Semaphore>,
     /// Room for events in hand.
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     /// Events that are in nobody's hands and not finished, to be given back and taken up again.
     unfinished: Arc<Mutex<Vec<InboxId>>>,
     look_every: Duration,
@@ -83,7 +84,7 @@ impl Receiver {
             bot,
             outbox,
             answering: Arc::new(Semaphore::new(AT_ONCE)),
-            room: Arc::new(Semaphore::new(IN_HAND)),
+            room: Arc::new(Room::new(IN_HAND)),
             unfinished: Arc::default(),
             look_every: LOOK_EVERY,
             pace: Pace::default(),
@@ -105,7 +106,7 @@ impl Receiver {
     /// Has so many events in hand at most, instead of a thousand.
     #[must_use]
     pub fn with_room_for(self, events: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(events)), ..self }
+        Self { room: Arc::new(Room::new(events)), ..self }
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
@@ -119,6 +120,7 @@ impl Receiver {
         loop {
             tokio::select! {
                 _ = look.tick() => self.take_up(&in_hand).await,
+                () = self.room.is_there_again() => self.take_up(&in_hand).await,
                 ended = &mut listening => {
                     if let Err(error) = ended {
                         tracing::error!(%error, "hearing ended early");
@@ -129,6 +131,10 @@ impl Receiver {
         }
         in_hand.close();
         in_hand.wait().await;
+        // For whoever comes next, at once.
+        if let Err(error) = self.give_back().await {
+            tracing::error!(%error, "what was not answered is taken up only when its claim has run out");
+        }
     }
 
     /// Records what is delivered until every adapter is gone. What comes while a commit is under way shares
@@ -148,21 +154,11 @@ impl Receiver {
     /// Keeps what is being answered claimed, and takes up what a crashed run left unanswered, or for what there was no
     /// room, as far as there is.
     async fn take_up(&self, in_hand: &TaskTracker) {
-        let store = &self.bot.app().store;
-        let left = async {
-            store.renew_claims().await?;
-            self.give_back().await?;
-            let room = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
-            if room == 0 {
-                return Ok(Vec::new());
-            }
-            store.pending(self.outbox.serves(), room).await
-        };
-        match left.await {
+        match self.left_over().await {
             Ok(left) => {
                 for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
-                    let place = Arc::clone(&self.room).try_acquire_owned();
+                    let place = self.room.place();
                     in_hand.spawn(async move {
                         let _place = place;
                         if attempt > MOST_ATTEMPTS {
@@ -178,6 +174,19 @@ impl Receiver {
                 tracing::error!(%error, "cannot look for unanswered events");
             }
         }
+    }
+
+    async fn left_over(&self) -> Result<Vec<Recorded>, StoreError> {
+        let store = &self.bot.app().store;
+        store.renew_claims().await?;
+        self.give_back().await?;
+        let room = self.room.left();
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let left = store.pending(self.outbox.serves(), room).await?;
+        self.room.took_up(left.len() < room as usize);
+        Ok(left)
     }
 
     /// Gives back what is in nobody's hands: its claim would be renewed for ever.
@@ -234,7 +243,7 @@ impl Receiver {
                 Ok(FirstSight::New(id)) => {
                     let event = delivery.recorded();
                     heard("new");
-                    let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+                    let Some(place) = self.room.place_behind_others() else {
                         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).push(id);
                         continue;
                     };
@@ -260,9 +269,12 @@ impl Receiver {
         let mut begun = Begun { id, unfinished: &self.unfinished, finished: false };
         // What was overheard is mostly not answered, and is counted when it is.
         let is_overheard = event.origin == Origin::Overheard;
-        let mut allowed = if is_overheard { Allowed::Yes } else { self.allowed(event) };
+        let mut allowed =
+            if is_overheard { self.may_be_allowed(event) } else { self.allowed(event) };
         if allowed == Allowed::No {
-            begun.finished = self.ignore(id, event, TOO_MANY).await;
+            tracing::warn!(event.id = %event.id, "too many answers here");
+            let outcome = if is_overheard { OVERHEARD } else { TOO_MANY };
+            begun.finished = self.ignore(id, event, outcome).await;
             return;
         }
         // What people say to each other is for the bot where it is part of the talk.
@@ -277,12 +289,9 @@ impl Receiver {
         // The semaphore is never closed.
         let _slot = self.answering.acquire().await;
         let mut reply = self.bot.answer(event, false).await;
+        // What was done is said, also when others were answered meanwhile.
         if is_overheard && !is_chatter(event, &reply) {
             allowed = self.allowed(event);
-        }
-        if allowed == Allowed::No {
-            begun.finished = self.ignore(id, event, TOO_MANY).await;
-            return;
         }
         if allowed == Allowed::TheLast {
             reply.card = reply.card.note(cards::the_last_here(budget::STRETCH));
@@ -300,6 +309,13 @@ impl Receiver {
     fn allowed(&self, event: &Inbound) -> Allowed {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         budget.take(&event.conversation, &event.from, self.bot.app().clock.now())
+    }
+
+    /// The same, without counting an answer.
+    fn may_be_allowed(&self, event: &Inbound) -> Allowed {
+        let budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = budget.left(&event.conversation, &event.from, self.bot.app().clock.now());
+        if left == 0 { Allowed::No } else { Allowed::Yes }
     }
 
     /// Whoever looks after the bot is told that somebody gets no more answers.
@@ -458,7 +474,7 @@ fn is_private(event: &Inbound, reply: &Reply) -> bool {
             Intent::Whoami {} => reply.principal.is_none(),
             Intent::Acknowledge { .. }
             | Intent::Unacknowledge { .. }
-            | Intent::Silence { .. }
+            | Intent::Silence { id: Some(_), .. }
             | Intent::Resolve { .. } => without_message,
             _ => false,
         },

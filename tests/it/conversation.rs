@@ -278,14 +278,22 @@ async fn f23_where_the_bot_may_not_speak_alerts_wait_and_who_asks_is_answered() 
         assert_eq!(room.attempts(), before, "it is known that it would be refused");
         assert!(read(&room.says(ANA, "whoami").await.unwrap()).contains("Viewer"));
         assert_eq!(room.slack.fake.cards().len(), 1);
+        // An answer that may not be said there makes nobody wait longer.
+        room.app.clock.advance(TimeDelta::seconds(30));
+        room.slack.fake.fail_next(barred());
+        let refused = room.event(ANA, "whoami");
+        room.delivers(&refused).await.unwrap();
+        room.reply_becomes(&refused, "waiting").await;
         // Somebody lets it in.
-        room.later(TimeDelta::minutes(1));
+        room.later(TimeDelta::seconds(30));
         room.becomes_true(
             "SELECT id FROM outbox WHERE dedupe_key = 'incident:2' AND state = 'delivered'",
         )
         .await;
         let shown: Vec<_> = room.slack.fake.cards().into_iter().map(|card| card.title).collect();
         assert_eq!(shown[1..], ["incident:1 is open", "incident:2 is open"]);
+        room.later(TimeDelta::seconds(30));
+        room.reply_becomes(&refused, "delivered").await;
     })
     .await;
 }

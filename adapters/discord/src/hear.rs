@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Discord waits three seconds. Who did what is not recorded by then is told within one.
-const RECORDED_WITHIN: Duration = Duration::from_millis(600);
+const RECORDED_WITHIN: Duration = Duration::from_millis(500);
 /// Later than this Discord takes no first answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is asked what an event needs to be understood, while Discord does not say it.

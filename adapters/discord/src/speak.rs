@@ -272,8 +272,10 @@ impl Discord {
                 let hint = Card::titled(CLOSED).line(
                     "Allow them in the server's privacy settings, or ask with /ops: then only you see it.",
                 );
-                let hint = Content::of(&hint, &key.key);
-                self.post(&me, conversation, &hint, key).await?;
+                // Not in the place of what said that an answer would come.
+                let hint_key = DedupeKey { key: format!("{} hint", alone.key), ..alone };
+                let hint = Content::of(&hint, &hint_key.key);
+                self.post(&me, conversation, &hint, &hint_key).await?;
                 Ok(())
             }
             told => Ok(told.map(drop)?),

@@ -1,6 +1,7 @@
 //! From what the homeserver says to what is recorded.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -8,11 +9,11 @@ use std::{
 
 use chat::{ChatError, Condition, Inbound, Inbox, Origin, pause};
 use ruma::{
-    RoomId, UserId,
+    OwnedRoomId, RoomId, UserId,
     api::client::membership::{join_room_by_id, leave_room},
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -100,28 +101,32 @@ impl Matrix {
         }
     }
 
-    /// Answers invitations one after another, and again what could not be answered: the homeserver shows each once.
+    /// Answers invitations one after another, and later again what could not be answered: the homeserver shows each
+    /// once.
     async fn answer_invites(&self, account: &Account) -> Infallible {
-        let mut failures = 0;
+        let mut failed: HashMap<OwnedRoomId, (u32, Instant)> = HashMap::new();
         loop {
-            let Some(invite) = account.invited.lock().await.first().cloned() else {
-                account.was_invited.notified().await;
+            let invited = account.invited.lock().await.clone();
+            failed.retain(|room, _| invited.iter().any(|it| it.room == *room));
+            let due = |invite: &&Invite| {
+                failed.get(&invite.room).is_none_or(|(_, again)| *again <= Instant::now())
+            };
+            let Some(invite) = invited.iter().find(due) else {
+                let next = failed.values().map(|(_, again)| *again).min();
+                tokio::select! {
+                    () = account.was_invited.notified() => {}
+                    () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+                }
                 continue;
             };
-            let is_answered = self.answer_invite(account, &invite).await;
-            // Somebody may have taken the next one away meanwhile, or made it anew.
-            let mut invited = account.invited.lock().await;
-            invited.retain(|it| *it != invite);
-            if is_answered {
-                failures = 0;
-                continue;
+            if self.answer_invite(account, invite).await {
+                // Somebody may have made it anew meanwhile.
+                account.invited.lock().await.retain(|it| it != invite);
+            } else {
+                let failures = failed.get(&invite.room).map_or(0, |(failures, _)| *failures);
+                failed
+                    .insert(invite.room.clone(), (failures + 1, Instant::now() + pause(failures)));
             }
-            if invited.iter().all(|it| it.room != invite.room) {
-                invited.push(invite);
-            }
-            drop(invited);
-            sleep(pause(failures)).await;
-            failures += 1;
         }
     }
 

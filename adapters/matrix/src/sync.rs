@@ -34,7 +34,7 @@ pub(crate) const ENCRYPTED: &str = "m.room.encrypted";
 /// Kinds of events that may say something.
 pub(crate) const HEARD: [&str; 3] = ["m.room.message", "m.reaction", ENCRYPTED];
 /// Invitations that wait for an answer. More would be somebody's flood.
-const MOST_INVITED: usize = 100;
+const MOST_INVITED: usize = 10_000;
 /// Events whose key is waited for. More would be somebody's flood.
 const MOST_WAITING: usize = 200;
 /// Under which names it is kept where the bot stopped listening, and what it waits for.

@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 }
 
 /// Slack waits three seconds for a word that it was heard. By then it has one, and who did it is told within one.
-pub(crate) const RECORDED_WITHIN: Duration = Duration::from_millis(600);
+pub(crate) const RECORDED_WITHIN: Duration = Duration::from_millis(500);
 const SLOW: &str = "I heard you, but cannot write it down at this moment, so it may be lost. If nothing follows \
                     within a minute, do it again.";
 const LOST: &str = "That could not be written down, and is not done. Do it again in a moment.";
