@@ -1,5 +1,6 @@
 //! The request path: receive → first sight? → principal → intent → permission → handler → reply.
 
+mod admission;
 pub mod ask;
 mod budget;
 pub mod cards;
@@ -10,7 +11,6 @@ pub mod outbox;
 pub mod people;
 pub mod receipt;
 pub mod receive;
-mod room;
 mod scope;
 mod suggest;
 

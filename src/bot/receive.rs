@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Answer, Bot, Reply,
+    admission::Admission,
     budget::{self, Allowed, Budget},
     cards,
     intent::Intent,
     outbox::Outbox,
     receipt::{Pace, Receipt},
-    room::Room,
 };
 use crate::{
     access::{Permission, RefusalKind},
@@ -50,8 +50,7 @@ pub struct Receiver {
     outbox: Arc<Outbox>,
     /// Recording waits for none of these: a platform that is not told in time sends it again.
     answering: Arc<Semaphore>,
-    /// Room for events in hand.
-    room: Arc<Room>,
+    admission: Arc<Admission>,
     /// Events that are in nobody's hands and not finished, to be given back and taken up again.
     unfinished: Arc<Mutex<Vec<InboxId>>>,
     look_every: Duration,
@@ -84,7 +83,7 @@ impl Receiver {
             bot,
             outbox,
             answering: Arc::new(Semaphore::new(AT_ONCE)),
-            room: Arc::new(Room::new(IN_HAND)),
+            admission: Arc::new(Admission::of(IN_HAND)),
             unfinished: Arc::default(),
             look_every: LOOK_EVERY,
             pace: Pace::default(),
@@ -106,7 +105,7 @@ impl Receiver {
     /// Has so many events in hand at most, instead of a thousand.
     #[must_use]
     pub fn with_room_for(self, events: usize) -> Self {
-        Self { room: Arc::new(Room::new(events)), ..self }
+        Self { admission: Arc::new(Admission::of(events)), ..self }
     }
 
     /// Answers what is delivered until every adapter is gone, then finishes what was begun.
@@ -120,7 +119,7 @@ impl Receiver {
         loop {
             tokio::select! {
                 _ = look.tick() => self.take_up(&in_hand).await,
-                () = self.room.is_there_again() => self.take_up(&in_hand).await,
+                () = self.admission.has_room_again() => self.take_up(&in_hand).await,
                 ended = &mut listening => {
                     if let Err(error) = ended {
                         tracing::error!(%error, "hearing ended early");
@@ -158,9 +157,9 @@ impl Receiver {
             Ok(left) => {
                 for Recorded { id, inbound, attempt } in left {
                     let receiver = self.clone();
-                    let place = self.room.place();
+                    let admitted = self.admission.waited();
                     in_hand.spawn(async move {
-                        let _place = place;
+                        let _admitted = admitted;
                         if attempt > MOST_ATTEMPTS {
                             receiver.give_up(&id, &inbound).await;
                         } else {
@@ -180,12 +179,14 @@ impl Receiver {
         let store = &self.bot.app().store;
         store.renew_claims().await?;
         self.give_back().await?;
-        let room = self.room.left();
-        if room == 0 {
+        let free = self.admission.free();
+        if free == 0 {
             return Ok(Vec::new());
         }
-        let left = store.pending(self.outbox.serves(), room).await?;
-        self.room.took_up(left.len() < room as usize);
+        let left = store.pending(self.outbox.serves(), free).await?;
+        if left.len() < free as usize {
+            self.admission.nobody_waits();
+        }
         Ok(left)
     }
 
@@ -243,13 +244,13 @@ impl Receiver {
                 Ok(FirstSight::New(id)) => {
                     let event = delivery.recorded();
                     heard("new");
-                    let Some(place) = self.room.place_behind_others() else {
+                    let Some(admitted) = self.admission.came() else {
                         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).push(id);
                         continue;
                     };
                     let receiver = self.clone();
                     in_hand.spawn(async move {
-                        let _place = place;
+                        let _admitted = admitted;
                         receiver.reply(&id, &event).await;
                     });
                 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chat::{ChatError, Image, Platform, cut};
+use chat::{ChatError, Platform, cut};
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, header::AUTHORIZATION};
 use http_body_util::Empty;
@@ -25,6 +25,8 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::refusals::{chat_error, unreachable};
+
+mod files;
 
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -181,27 +183,6 @@ impl Web {
         Ok(past.messages.into_iter().find(ours).map(|message| message.ts))
     }
 
-    /// Whether a file of this name was shared in a thread since then.
-    pub(crate) async fn has_file(
-        &self,
-        token: &SecretString,
-        to: To<'_>,
-        since: DateTime<Utc>,
-        name: &str,
-    ) -> Result<bool, ChatError> {
-        #[derive(Deserialize)]
-        struct Past {
-            messages: Vec<Message>,
-        }
-        #[derive(Deserialize)]
-        struct Message {
-            #[serde(default)]
-            files: Vec<Value>,
-        }
-        let past: Past = self.past(token, to, since).await?;
-        Ok(past.messages.iter().flat_map(|it| &it.files).any(|file| file["name"] == name))
-    }
-
     /// What was said in a channel or thread since then.
     async fn past<T: DeserializeOwned + Send>(
         &self,
@@ -299,67 +280,6 @@ impl Web {
             Err(ChatError::Refused { reason, .. }) if reason == "already_reacted" => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Uploads a picture that nobody sees until a message shows it.
-    pub(crate) async fn upload_picture(
-        &self,
-        token: &SecretString,
-        image: &Image,
-    ) -> Result<SlackFileId, ChatError> {
-        let (name, alt) = (&*image.name, Some(&*image.alt));
-        let upload = Upload { name, title: name, alt, bytes: &image.png };
-        self.upload(token, &upload, None).await
-    }
-
-    /// Uploads a text under a name of its own and shows it in a channel or thread.
-    pub(crate) async fn share_text(
-        &self,
-        token: &SecretString,
-        file: &chat::File,
-        name: &str,
-        to: To<'_>,
-    ) -> Result<(), ChatError> {
-        let (title, bytes) = (&*file.name, file.text.as_bytes());
-        let upload = Upload { name, title, alt: None, bytes };
-        self.upload(token, &upload, Some(to)).await.map(drop)
-    }
-
-    /// <https://docs.slack.dev/messaging/working-with-files#upload>: ask where to, send the bytes, say what
-    /// is to become of them.
-    async fn upload(
-        &self,
-        token: &SecretString,
-        upload: &Upload<'_>,
-        to: Option<To<'_>>,
-    ) -> Result<SlackFileId, ChatError> {
-        #[derive(Deserialize)]
-        struct Place {
-            upload_url: Url,
-            file_id: SlackFileId,
-        }
-        let length = upload.bytes.len().to_string();
-        let parameters =
-            [("filename", Some(upload.name)), ("length", Some(&*length)), ("alt_txt", upload.alt)];
-        let place: Place =
-            self.get(token, "files.getUploadURLExternal", &parameters.to_vec()).await?;
-        let session_token = slack_token(token);
-        let session = self.client.open_session(&session_token);
-        let bytes = "application/octet-stream".to_owned();
-        let call = session.http_session_api.http_post_uri_binary(
-            place.upload_url,
-            bytes,
-            upload.bytes,
-            None,
-        );
-        let Taken {} = answered("file upload", call).await?;
-        let file =
-            SlackApiFilesComplete::new(place.file_id.clone()).with_title(upload.title.into());
-        let request = SlackApiFilesCompleteUploadExternalRequest::new(vec![file])
-            .opt_channel_id(to.map(|to| to.channel.into()))
-            .opt_thread_ts(to.and_then(|to| to.thread).map(Into::into));
-        let Taken {} = self.post(token, "files.completeUploadExternal", &request).await?;
-        Ok(place.file_id)
     }
 
     /// Opens a window that asks something.
@@ -477,15 +397,6 @@ impl Web {
         }
         answer
     }
-}
-
-/// Something to upload.
-struct Upload<'a> {
-    name: &'a str,
-    /// What people see it called.
-    title: &'a str,
-    alt: Option<&'a str>,
-    bytes: &'a [u8],
 }
 
 fn slack_token(token: &SecretString) -> SlackApiToken {

@@ -1,7 +1,5 @@
 //! What can go wrong between Discord and the bot, by the number of the fault.
 
-use std::time::{Duration, Instant};
-
 use chat::{Card, ChatAdapter as _, ChatError, DedupeKey};
 use discord::Discord;
 use serde_json::{Value, json};
@@ -13,7 +11,7 @@ use crate::support::{
     discord::Server,
     http::ask,
     scripted::{Script, Scripted},
-    serving::{Serving, get},
+    serving::Serving,
 };
 
 fn command(server: &Server, user: &str, channel: &str, question: &str) -> Value {
@@ -309,14 +307,7 @@ async fn f23_in_a_channel_that_it_may_not_see_the_bot_answers_commands_all_the_s
         prometheus.url
     );
     let serving = connected(&server, &settings);
-    let refused = || {
-        let (_, metrics) = get(serving.port, "/metrics").unwrap();
-        metrics.contains("posts_total{outcome=\"put_back\",platform=\"discord\"}")
-    };
-    let patience = Instant::now();
-    while !refused() {
-        assert!(patience.elapsed() < Duration::from_secs(20), "nothing was to be told");
-    }
+    serving.counts("posts_total{outcome=\"put_back\",platform=\"discord\"}");
     command(&server, "U1", "C1", "whoami");
     server.wait("channel=C1&text=Admin");
     assert_eq!(server.said("C1").len(), 1);

@@ -77,6 +77,15 @@ impl Serving {
         }
     }
 
+    /// Waits until the bot has counted something: a metric with its labels.
+    #[cfg(any(feature = "discord", feature = "slack"))]
+    pub fn counts(&self, metric: &str) {
+        let patience = Instant::now();
+        while !get(self.port, "/metrics").unwrap().1.contains(metric) {
+            assert!(patience.elapsed() < Duration::from_secs(20), "never counted {metric}");
+        }
+    }
+
     /// Waits until the bot says so of a part of itself.
     #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     pub fn becomes(&self, part: &str, holds: impl Fn(&serde_json::Value) -> bool) {
