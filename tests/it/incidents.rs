@@ -152,6 +152,28 @@ async fn an_incident_is_one_message_from_its_first_minute_to_its_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_its_message_was_taken_away_its_history_goes_on_under_the_new_one() {
+    scene(async |scene| {
+        let found = hot("web-1", scene.now());
+        scene.found(std::slice::from_ref(&found)).await;
+        scene.found(&[Anomaly { end: Some(scene.now()), ..found }]).await;
+        scene.is_shown().await;
+        let (root, _) = scene.room.slack.fake.posts().remove(0);
+        scene.room.slack.fake.fail_next(ChatError::Gone { platform: Platform::Slack });
+        scene.database.clock.advance(TimeDelta::minutes(6));
+        assert_eq!(scene.found(&[]).await, [ChangeKind::Resolved]);
+        scene.is_shown().await;
+        let [(first, _), (new, card), (line, _)] = &scene.room.slack.fake.posts()[..] else {
+            panic!("the old message, the new one and its line")
+        };
+        assert_eq!((first, first == new), (&root, false));
+        assert!(card.title.starts_with("#1 over"), "{}", card.title);
+        assert_eq!(line.conversation.thread.as_ref(), Some(&new.message));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_see_the_same_tell_it_once() {
     scene(async |scene| {
         let found = [hot("web-1", scene.now()), hot("web-9", scene.now())];

@@ -200,8 +200,11 @@ async fn an_incident_whose_message_was_taken_away_lives_on_in_a_new_one() {
     server.tell("delete", &json!({"channel": "C1", "id": root}));
     server.says("U1", "D1", "ack 1");
     server.wait("channel=C1&text=Give%20back");
+    server.wait("text=took%20it");
     let said = server.said("C1");
     assert!(said.len() == 1 && said[0]["id"] != root, "{said:#?}");
+    let thread = server.said(&server.thread(said[0]["id"].as_str().unwrap()));
+    assert!(thread.iter().any(|line| line.to_string().contains("took it")), "{thread:#?}");
     assert_eq!(serving.stop(), 0);
 }
 
