@@ -46,9 +46,9 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 sessions, identifies, resumes, heartbeats, calls, invalid_requests, rejected, typing, files, closes
     GET wait    the state as soon as all of these hold, HTTP 408 with the state after `timeout` (10 s): messages (at
                 least so many of the bot that do not show as loading, in `channel` or anywhere), text (in content,
-                embeds, components or attachments there, as JSON), faults (at most so many are still to come), interactions (at least so many answered),
-                reactions (of the bot), commands, typing, identifies, resumes, heartbeats (at least), sessions
-                (exactly so many connected)
+                embeds, components or attachments there, as JSON), thread (under this message), faults (at most so
+                many are still to come), interactions (at least so many answered), reactions (of the bot), commands,
+                typing, identifies, resumes, heartbeats (at least), sessions (exactly so many connected)
 """
 
 from __future__ import annotations
@@ -1443,6 +1443,9 @@ class World(Gateway):
         if len(self.faults) > int(asked.get("faults", len(self.faults))):
             return False
         if int(asked.get("sessions", len(self.links()))) != len(self.links()):
+            return False
+        if "thread" in asked and asked["thread"] not in [self.ids[short] for short, known in self.channels.items()
+                                                         if "parent" in known]:
             return False
         return "text" not in asked or any(asked["text"] in json.dumps(
             [message[name] for name in ("content", "embeds", "components", "attachments")], ensure_ascii=False)

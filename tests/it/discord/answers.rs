@@ -200,7 +200,8 @@ async fn an_incident_whose_message_was_taken_away_lives_on_in_a_new_one() {
     server.tell("delete", &json!({"channel": "C1", "id": root}));
     server.says("U1", "D1", "ack 1");
     server.wait("channel=C1&text=Give%20back");
-    server.wait("text=took%20it");
+    // That somebody took it, told to who did; the new message, and its history.
+    server.wait("messages=3");
     let said = server.said("C1");
     assert!(said.len() == 1 && said[0]["id"] != root, "{said:#?}");
     let thread = server.said(&server.thread(said[0]["id"].as_str().unwrap()));

@@ -131,6 +131,51 @@ async fn f15_in_a_long_gap_nothing_is_lost_and_nothing_answered_twice() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// How often it is killed while it fills one gap, each time a few requests later than before.
+const DEATHS: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f15_killed_fifty_times_in_a_gap_of_500_messages_it_answers_each_command_once() {
+    let Some(server) = Homeserver::encrypted() else { return };
+    let proxy = Proxy::before(server.address().to_owned());
+    let url = format!("http://127.0.0.1:{}", proxy.port);
+    let mut serving = Serving::start(&server.settings_at(&url));
+    let granted = serving.bot.run(&["roles", "grant", "admin", &server.person("U1")]);
+    assert!(granted.status.success(), "{granted:?}");
+    server.bot_is_there();
+    server.says("U1", "C1", "@bot help");
+    server.bot_says("U1", "C1", "count=1");
+    serving.dies();
+    let mut asked = Vec::new();
+    for number in 0..500 {
+        if number % 50 == 7 {
+            asked.push(server.says("U1", "C1", "@bot whoami"));
+        } else {
+            server.says("U2", "C1", &format!("talk {number}"));
+        }
+    }
+    for death in 0..DEATHS {
+        let before = proxy.heard();
+        serving.rises();
+        // When it has said enough, or has nothing to say any more.
+        let patience = Instant::now();
+        while proxy.heard() < before + death % 16 && patience.elapsed() < Duration::from_secs(2) {
+            std::thread::yield_now();
+        }
+        serving.dies();
+    }
+    serving.rises();
+    serving.claims_run_out().await;
+    server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
+    let said = server.said("U1", "C1");
+    for asked in &asked {
+        let answers = said.iter().filter(|it| it["thread"] == asked.as_str()).count();
+        assert_eq!(answers, 1, "{said:#?}");
+    }
+    assert_eq!(said.len(), 1 + asked.len());
+    assert_eq!(serving.stop(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f16_a_message_whose_answer_was_lost_is_not_posted_again() {
     for (server, words) in [

@@ -92,9 +92,9 @@ impl Server {
         messages.into_iter().filter(|message| message["user"] == "BOT").collect()
     }
 
-    /// The short name of the thread under a message.
+    /// The short name of the thread under a message, which may be about to begin.
     pub fn thread(&self, message: &str) -> String {
-        let state = self.state();
+        let state = self.wait(&format!("thread={message}"));
         let threads = state["threads"].as_object().unwrap().iter();
         let mut found = threads.filter(|(_, it)| it["id"] == message);
         found.next().unwrap_or_else(|| panic!("{:#}", state["threads"])).0.clone()

@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -38,6 +38,8 @@ pub struct Proxy {
     down: Arc<AtomicBool>,
     #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
     slow: Arc<AtomicU64>,
+    #[cfg(feature = "matrix")]
+    heard: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -47,10 +49,12 @@ impl Proxy {
         let plan = Plan::default();
         let (down, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (plans, downs, slows) = (plan.clone(), down.clone(), slow.clone());
+        let heard = Arc::new(AtomicUsize::new(0));
+        let hears = heard.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
-                connect(client, server, plans.clone(), downs.clone(), slows.clone());
+                connect(client, server, plans.clone(), downs.clone(), slows.clone(), hears.clone());
             }
         });
         Self {
@@ -59,7 +63,15 @@ impl Proxy {
             down,
             #[cfg(any(feature = "discord", feature = "matrix", feature = "slack"))]
             slow,
+            #[cfg(feature = "matrix")]
+            heard,
         }
+    }
+
+    /// How many times a client said something.
+    #[cfg(feature = "matrix")]
+    pub fn heard(&self) -> usize {
+        self.heard.load(Ordering::SeqCst)
     }
 
     /// Cuts the first connection whose client says these words. Once.
@@ -89,6 +101,7 @@ fn connect(
     plan: Plan,
     down: Arc<AtomicBool>,
     slow: Arc<AtomicU64>,
+    heard: Arc<AtomicUsize>,
 ) {
     let silent = Arc::new(AtomicBool::new(false));
     let halved = Arc::new(AtomicBool::new(false));
@@ -118,6 +131,7 @@ fn connect(
         let mut buffer = vec![0; 65536];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
             let said = &buffer[..length];
+            heard.fetch_add(1, Ordering::SeqCst);
             let cut = down.load(Ordering::SeqCst).then_some(Cut::Before);
             match cut.or_else(|| due(&plan, said)) {
                 Some(Cut::Before) => break,
