@@ -43,7 +43,8 @@ Control, JSON in and out, POST /_double/NAME/ACTION ({"ok": false, "error": …}
                 acks, unacked, lost, max_ack_ms
     GET wait    the state as soon as all of these hold, HTTP 408 with the state after `timeout` (10 s): messages (at
                 least so many of the bot, in `channel` or anywhere), text (in a text, block or attachment there, as
-                JSON), ephemerals, acks, reactions, views (at least), connections (exactly), home (a user)
+                JSON), ephemerals, acks, reactions, views, and of them errors (told in) and closed (at least), connections
+                (exactly), home (a user)
 
 Events that nobody acknowledged are sent again, with the same envelope_id: after `redeliver_after` or at once when
 their connection closes, three times at most; while nothing is connected they wait. Interactions and commands are
@@ -748,7 +749,10 @@ class SocketMode(WebApi):
     def follow_submission(self, view: Json, answer: Args) -> None:
         action = answer.get("response_action")
         if action == "errors":
-            view["errors"] = answer.get("errors")
+            errors, inputs = answer.get("errors"), [b["block_id"] for b in view["blocks"] if b["type"] == "input"]
+            if not isinstance(errors, dict) or not errors or not set(errors) <= set(inputs):
+                raise SlackError("invalid_arguments", f"errors must name inputs of {inputs}")
+            view["errors"] = errors
         elif action == "update":
             view |= self.view(answer, "modal", view["id"])
         elif action == "push":
@@ -1076,6 +1080,8 @@ class Workspace(SocketMode):
         channels = [asked["channel"]] if "channel" in asked else list(self.messages)
         current = [message for channel in channels for message in self.messages[channel]]
         counts = {"messages": sum(message.get("bot_id") == BOT_ID for message in current), "views": len(self.views),
+                  "errors": sum("errors" in view for view in self.views),
+                  "closed": sum("closed" in view for view in self.views),
                   "ephemerals": len(self.ephemerals), "acks": len(self.acks), "reactions": len(self.reactions)}
         if any(count < int(asked.get(name, 0)) for name, count in counts.items()):
             return False

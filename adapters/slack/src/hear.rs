@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use chat::{Card, Inbound, Inbox, NotRecorded, Platform};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -30,6 +30,8 @@ pub(crate) enum Kind {
 pub(crate) const RECORDED_WITHIN: Duration = Duration::from_millis(500);
 const SLOW: &str = "I heard you, but cannot write it down at this moment, so it may be lost. If nothing follows \
                     within a minute, do it again.";
+const NOT_YET: &str = "This cannot be written down at this moment. Send it again in a moment; it is done once, also if \
+                       it was written down meanwhile.";
 const LOST: &str = "That could not be written down, and is not done. Do it again in a moment.";
 /// How long an event waits for the name of who said it, the first time they speak.
 const NAME_WITHIN: Duration = Duration::from_millis(500);
@@ -93,10 +95,8 @@ impl Slack {
     }
 
     async fn tell(&self, address: Option<&Url>, text: &str) {
-        let Some(address) = address else {
-            // A submitted window has nowhere to tell it.
-            return tracing::warn!(text, "somebody could not be told");
-        };
+        // Who submitted a window was told in it.
+        let Some(address) = address else { return };
         if let Err(error) = self.respond(address, Seen::ByOne, &Card::titled(text)).await {
             tracing::warn!(%error, text, "somebody could not be told");
         }
@@ -142,6 +142,14 @@ fn read(kind: Kind, payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<
             }),
         Kind::Interaction => Err(Ignored::OtherKind),
     }
+}
+
+/// The answer to a submitted window that was not recorded yet: it stays open, and says so under its first input
+/// (<https://docs.slack.dev/surfaces/modals#displaying_errors>).
+pub(crate) fn keeps_window(payload: &Value) -> Option<Value> {
+    let inputs = payload["view"]["state"]["values"].as_object()?;
+    let input = inputs.keys().next().filter(|_| payload["type"] == "view_submission")?;
+    Some(json!({ "response_action": "errors", "errors": { input: NOT_YET } }))
 }
 
 /// Where the person can be answered who did it.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::{
-    hear::{Kind, RECORDED_WITHIN, response_address},
+    hear::{Kind, RECORDED_WITHIN, keeps_window, response_address},
     slack::Slack,
 };
 
@@ -63,16 +63,20 @@ impl Slack {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
         let (slack, address) = (self.clone(), response_address(&payload));
+        let window = keeps_window(&payload);
         let mut recording = async move { slack.hear(kind, &payload, &me, &inbox).await }.boxed();
-        match timeout(RECORDED_WITHIN, &mut recording).await {
-            Ok(Ok(())) => StatusCode::OK.into_response(),
-            Err(_) if kind != Kind::Event => {
-                let slack = self.clone();
-                tokio::spawn(async move { slack.record_slowly(address, recording).await });
-                StatusCode::OK.into_response()
-            }
+        let recorded = timeout(RECORDED_WITHIN, &mut recording).await;
+        let goes_on = recorded.is_err() && kind != Kind::Event;
+        if goes_on {
+            let slack = self.clone();
+            tokio::spawn(async move { slack.record_slowly(address, recording).await });
+        }
+        match (recorded, window) {
+            (Ok(Ok(())), _) => StatusCode::OK.into_response(),
+            (_, Some(window)) => Json(window).into_response(),
+            (_, None) if goes_on => StatusCode::OK.into_response(),
             // Slack comes again with it, or tells who did it that it failed.
-            Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            (_, None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }
 

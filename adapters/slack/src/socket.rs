@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     events::Myself,
-    hear::{Kind, RECORDED_WITHIN, response_address},
+    hear::{Kind, RECORDED_WITHIN, keeps_window, response_address},
     refusals::unreachable,
     slack::Slack,
 };
@@ -276,6 +276,8 @@ impl Ears<'_> {
         let acknowledgement = Some(json!({ "envelope_id": id }).to_string());
         let Some(kind) = kind else { return Recorded { acknowledgement, rest: None } };
         let address = response_address(&payload);
+        let window = keeps_window(&payload)
+            .map(|window| json!({ "envelope_id": id, "payload": window }).to_string());
         let mut recording =
             async move { self.slack.hear(kind, &payload, self.me, self.inbox).await }.boxed();
         let recorded = match timeout(RECORDED_WITHIN, &mut recording).await {
@@ -284,10 +286,14 @@ impl Ears<'_> {
             Err(_) => {
                 let rest = self.slack.record_slowly(address, recording);
                 let rest = rest.map(|()| Recorded { acknowledgement: None, rest: None });
-                return Recorded { acknowledgement, rest: Some(rest.boxed()) };
+                return Recorded {
+                    acknowledgement: window.or(acknowledgement),
+                    rest: Some(rest.boxed()),
+                };
             }
         };
-        Recorded { acknowledgement: acknowledgement.filter(|_| recorded.is_ok()), rest: None }
+        let acknowledgement = if recorded.is_ok() { acknowledgement } else { window };
+        Recorded { acknowledgement, rest: None }
     }
 }
 

@@ -102,6 +102,30 @@ async fn f05_the_homeserver_says_how_long_to_wait() {
     running.stop().await;
 }
 
+/// So many messages while the bot is away; those that ask it something.
+fn people_talk(server: &Homeserver, messages: usize) -> Vec<String> {
+    let mut asked = Vec::new();
+    for number in 0..messages {
+        if number % 30 == 7 {
+            asked.push(server.says("U1", "C1", "@bot whoami"));
+        } else {
+            server.says("U2", "C1", &format!("talk {number}"));
+        }
+    }
+    asked
+}
+
+/// After one answer before them.
+fn each_is_answered_once(server: &Homeserver, asked: &[String]) {
+    server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
+    let said = server.said("U1", "C1");
+    for asked in asked {
+        let answers = said.iter().filter(|it| it["thread"] == asked.as_str()).count();
+        assert_eq!(answers, 1, "{said:#?}");
+    }
+    assert_eq!(said.len(), 1 + asked.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f15_in_a_long_gap_nothing_is_lost_and_nothing_answered_twice() {
     let Some(server) = Homeserver::encrypted() else { return };
@@ -109,25 +133,12 @@ async fn f15_in_a_long_gap_nothing_is_lost_and_nothing_answered_twice() {
     server.says("U1", "C1", "@bot help");
     server.bot_says("U1", "C1", "count=1");
     serving.dies();
-    let mut asked = Vec::new();
-    for number in 0..120 {
-        if number % 30 == 7 {
-            asked.push(server.says("U1", "C1", "@bot whoami"));
-        } else {
-            server.says("U2", "C1", &format!("talk {number}"));
-        }
-    }
+    let asked = people_talk(&server, 120);
     serving.rises();
     // Once more, while it fills the gap.
     serving.dies_and_rises();
     serving.claims_run_out().await;
-    server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
-    let said = server.said("U1", "C1");
-    for asked in &asked {
-        let answers = said.iter().filter(|it| it["thread"] == asked.as_str()).count();
-        assert_eq!(answers, 1, "{said:#?}");
-    }
-    assert_eq!(said.len(), 1 + asked.len());
+    each_is_answered_once(&server, &asked);
     assert_eq!(serving.stop(), 0);
 }
 
@@ -146,14 +157,7 @@ async fn f15_killed_fifty_times_in_a_gap_of_500_messages_it_answers_each_command
     server.says("U1", "C1", "@bot help");
     server.bot_says("U1", "C1", "count=1");
     serving.dies();
-    let mut asked = Vec::new();
-    for number in 0..500 {
-        if number % 50 == 7 {
-            asked.push(server.says("U1", "C1", "@bot whoami"));
-        } else {
-            server.says("U2", "C1", &format!("talk {number}"));
-        }
-    }
+    let asked = people_talk(&server, 500);
     for death in 0..DEATHS {
         let before = proxy.heard();
         serving.rises();
@@ -166,13 +170,7 @@ async fn f15_killed_fifty_times_in_a_gap_of_500_messages_it_answers_each_command
     }
     serving.rises();
     serving.claims_run_out().await;
-    server.bot_says("U1", "C1", &format!("count={}", 1 + asked.len()));
-    let said = server.said("U1", "C1");
-    for asked in &asked {
-        let answers = said.iter().filter(|it| it["thread"] == asked.as_str()).count();
-        assert_eq!(answers, 1, "{said:#?}");
-    }
-    assert_eq!(said.len(), 1 + asked.len());
+    each_is_answered_once(&server, &asked);
     assert_eq!(serving.stop(), 0);
 }
 

@@ -173,17 +173,26 @@ async fn the_tab_of_the_app_shows_what_is_open() {
     assert_eq!(serving.stop(), 0);
 }
 
+/// Somebody presses a button that asks why, and sees the window.
+pub(super) async fn asks_why(workspace: &Workspace, via: &Value) {
+    let mut card = Card::titled("Approval needed").button("Reject", "reject 7F3K");
+    card.buttons[0].ask = Some("Why?".to_owned());
+    let (place, key) = (channel(workspace, "C1"), DedupeKey::new("approval"));
+    let posted = adapter(workspace).post(&place, &card, &key).await.unwrap();
+    let mut press = json!({"channel": "C1", "ts": posted.message, "label": "Reject", "user": "U1"});
+    if !via.is_null() {
+        press["via"] = via.clone();
+    }
+    workspace.tell("press", &press);
+    workspace.wait("views=1");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_button_that_asks_opens_a_window_and_says_what_was_answered() {
     let Some(workspace) = Workspace::new() else { return };
     let serving = connected(&workspace, "");
-    let mut card = Card::titled("Approval needed").button("Reject", "reject 7F3K");
-    card.buttons[0].ask = Some("Why?".to_owned());
-    let (place, key) = (channel(&workspace, "C1"), DedupeKey::new("approval"));
-    let posted = adapter(&workspace).post(&place, &card, &key).await.unwrap();
-    let press = json!({"channel": "C1", "ts": posted.message, "label": "Reject", "user": "U1"});
-    workspace.tell("press", &press);
-    let state = workspace.wait("views=1");
+    asks_why(&workspace, &Value::Null).await;
+    let state = workspace.state();
     assert!(state["views"][0].to_string().contains("Why?"), "{state:#}");
     workspace.tell("submit", &json!({"user": "U1", "values": {"": "not now"}}));
     let state = workspace.wait("ephemerals=1");

@@ -13,7 +13,11 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::{sync::mpsc::Receiver, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{adapter, answers::begins_to_break, channel, connected, grant};
+use super::{
+    adapter,
+    answers::{asks_why, begins_to_break},
+    channel, connected, grant,
+};
 use crate::support::{
     scripted::{Script, Scripted},
     serving::Serving,
@@ -89,6 +93,38 @@ async fn f02_with_a_stalled_database_who_does_something_is_told_within_a_second_
     workspace.wait("text=Admin");
     assert_eq!(workspace.said("D1").len(), 1, "answered once, however often it came");
     assert_eq!(serving.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f02_with_a_stalled_database_a_window_stays_open_and_says_so() {
+    for over_a_socket in [true, false] {
+        let Some(workspace) = Workspace::new() else { return };
+        let (serving, via) = if over_a_socket {
+            (connected(&workspace, ""), Value::Null)
+        } else {
+            let (serving, address) = requested(&workspace);
+            (serving, json!({"url": format!("{address}/interactions")}))
+        };
+        asks_why(&workspace, &via).await;
+        let mut submit = json!({"user": "U1", "values": {"": "not now"}});
+        if !over_a_socket {
+            submit["via"] = via;
+        }
+        let mut stalling = SqliteConnection::connect(&serving.database()).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut stalling).await.unwrap();
+        workspace.tell("submit", &submit);
+        let state = workspace.wait("errors=1");
+        let errors = &state["views"][0]["errors"];
+        assert!(errors.to_string().contains("Send it again"), "{errors:#}");
+        sqlx::query("ROLLBACK").execute(&mut stalling).await.unwrap();
+        // Sent again it is done once.
+        workspace.tell("submit", &submit);
+        let state = workspace.wait("closed=1&ephemerals=1");
+        assert_eq!(state["ephemerals"].as_array().unwrap().len(), 1, "{state:#}");
+        assert!(state["ephemerals"][0].to_string().contains("not available yet"), "{state:#}");
+        assert_eq!(state["rejected"], json!([]));
+        assert_eq!(serving.stop(), 0);
+    }
 }
 
 #[test]

@@ -50,11 +50,11 @@ impl Proxy {
         let (down, slow) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (plans, downs, slows) = (plan.clone(), down.clone(), slow.clone());
         let heard = Arc::new(AtomicUsize::new(0));
-        let hears = heard.clone();
+        let counted = heard.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
-                connect(client, server, plans.clone(), downs.clone(), slows.clone(), hears.clone());
+                connect(client, server, plans.clone(), downs.clone(), slows.clone(), counted.clone());
             }
         });
         Self {
