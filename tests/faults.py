@@ -66,7 +66,7 @@ def main() -> None:
                 bad = [name for name, result in seen if result != "ok"]
                 cells.append(f"**{len(bad)} of {len(seen)} failed**" if bad else f"passed ({len(seen)})")
         rows.append(f"| F{number:02} | {what} | {' | '.join(cells)} |")
-    for platform, number, name, _ in sorted(set(found), key=lambda it: (it[1], it[0])):
+    for platform, number, name, _ in sorted(set(found), key=lambda it: (it[1], it[0], it[2])):
         where = {EVERYWHERE: "every platform", CORE: "core"}.get(platform, platform)
         tests.append(f"- F{number}, {where}: `f{number}_{name}`")
     PAGE.write_text(f"""# What can go wrong

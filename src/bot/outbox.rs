@@ -1,7 +1,7 @@
 //! The only way out to chat: posts replies, keeps what could not be posted, tries again.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -114,9 +114,7 @@ impl Outbox {
             return self.put_back(delivery, self.app.clock.now(), &reason, "put_back").await;
         };
         match line.held(&conversation.channel, &delivery.reply.key) {
-            None => {
-                self.post_on(line, delivery, progress).await;
-            }
+            None => self.post_on(line, delivery, progress).await,
             Some(until) => {
                 self.hold(delivery, until).await;
                 line.wake.notify_one();
@@ -124,27 +122,16 @@ impl Outbox {
         }
     }
 
-    /// Posts it, and says as which message.
-    async fn post_on(
-        &self,
-        line: &Line,
-        delivery: &Delivery,
-        progress: Option<&MessageRef>,
-    ) -> Option<MessageRef> {
+    async fn post_on(&self, line: &Line, delivery: &Delivery, progress: Option<&MessageRef>) {
         let store = &self.app.store;
-        let shown = show(&*line.adapter, delivery, progress).await;
-        let (label, noted) = match &shown {
-            Ok(Shown::As(message)) => ("posted", store.delivered(delivery, message).await),
+        let (label, noted) = match show(&*line.adapter, delivery, progress).await {
+            Ok(Shown::As(message)) => ("posted", store.delivered(delivery, &message).await),
             Ok(Shown::Nowhere(reason)) => {
                 ("left_out", store.failed(&delivery.id, None, reason).await)
             }
-            Err(error) => self.not_posted(line, delivery, error).await,
+            Err(error) => self.not_posted(line, delivery, &error).await,
         };
         self.note(delivery, label, noted);
-        match shown {
-            Ok(Shown::As(message)) => Some(message),
-            _ => None,
-        }
     }
 
     /// Leaves it in the queue until the channel may be spoken in.
@@ -279,23 +266,19 @@ impl Outbox {
             let now = self.app.clock.now();
             match self.app.store.due(served, now, BATCH).await {
                 Ok(due) => {
-                    let taken = due.len();
-                    let mut due = VecDeque::from(due);
-                    while let Some(delivery) = due.pop_front() {
+                    for delivery in &due {
                         let reply = &delivery.reply;
                         match line.held(&reply.conversation.channel, &reply.key) {
-                            Some(until) if until > now => self.hold(&delivery, until).await,
-                            _ => {
-                                let message = self.post_on(line, &delivery, None).await;
-                                moved(&mut due, &delivery, message);
-                            }
+                            Some(until) if until > now => self.hold(delivery, until).await,
+                            _ => self.post_on(line, delivery, None).await,
                         }
                     }
                     match self.app.store.waiting().await {
                         Ok(waiting) => self.app.meters.outbox_waiting.set(waiting),
                         Err(error) => tracing::error!(%error, "cannot count the outbox"),
                     }
-                    if taken == BATCH as usize && !shutdown.is_cancelled() {
+                    // What was posted may be what a line of its history waited for.
+                    if !due.is_empty() && !shutdown.is_cancelled() {
                         continue;
                     }
                     line.release(now);
@@ -317,20 +300,6 @@ impl Outbox {
 
 fn served(adapter: &dyn ChatAdapter) -> Served {
     Served { platform: adapter.platform(), workspace: adapter.workspace().map(ToOwned::to_owned) }
-}
-
-/// What is to go under a living message goes under the one that took its place.
-fn moved(waiting: &mut VecDeque<Delivery>, delivery: &Delivery, message: Option<MessageRef>) {
-    let (How::Living { shown: Some(before), .. }, Some(message)) = (&delivery.how, message) else {
-        return;
-    };
-    for line in waiting {
-        if let How::Under(root) = &mut line.how
-            && root == before
-        {
-            *root = message.clone();
-        }
-    }
 }
 
 /// What became of something to show.

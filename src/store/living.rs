@@ -33,7 +33,8 @@ impl Store {
              ON CONFLICT (dedupe_key) DO UPDATE SET card = excluded.card, \
              pictures = excluded.pictures, version = outbox.version + 1, \
              news = CASE WHEN $7 = 1 THEN outbox.version + 1 ELSE outbox.news END, \
-             due_at = CASE WHEN outbox.state = 'waiting' THEN outbox.due_at ELSE $8 END, \
+             due_at = CASE WHEN outbox.state = 'waiting' AND (outbox.attempts > 0 OR $7 = 0) \
+             THEN outbox.due_at ELSE $8 END, \
              state = 'waiting'",
         )
         .bind(self.new_id())

@@ -18,9 +18,10 @@ const LEASE: Duration = Duration::from_mins(1);
 const MAX_REASON: usize = 500;
 /// The message that a line goes under.
 const ROOT: &str = "(SELECT root.message FROM outbox root WHERE root.dedupe_key = outbox.under)";
-/// A line waits for the message that it goes under.
+/// A line waits for the message that it goes under, and while that is about to change: it may be found to be gone,
+/// and be another one then.
 const ROOTED: &str = "(under IS NULL OR EXISTS (SELECT 1 FROM outbox root \
-     WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL))";
+     WHERE root.dedupe_key = outbox.under AND root.message IS NOT NULL AND root.state <> 'waiting'))";
 
 /// Something to post.
 #[derive(Clone, Debug, PartialEq)]

@@ -154,20 +154,22 @@ async fn an_incident_is_one_message_from_its_first_minute_to_its_last() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_its_message_was_taken_away_its_history_goes_on_under_the_new_one() {
     scene(async |scene| {
-        let found = hot("web-1", scene.now());
-        scene.found(std::slice::from_ref(&found)).await;
-        scene.found(&[Anomaly { end: Some(scene.now()), ..found }]).await;
+        let start = scene.now();
+        scene.found(&[hot("web-1", start)]).await;
         scene.is_shown().await;
         let (root, _) = scene.room.slack.fake.posts().remove(0);
         scene.room.slack.fake.fail_next(ChatError::Gone { platform: Platform::Slack });
-        scene.database.clock.advance(TimeDelta::minutes(6));
-        assert_eq!(scene.found(&[]).await, [ChangeKind::Resolved]);
+        // Only its numbers are new, which is shown later than a line would be.
+        scene.database.clock.advance(TimeDelta::minutes(2));
+        let both = [hot("web-1", start), hot("web-2", start + TimeDelta::minutes(1))];
+        assert_eq!(scene.found(&both).await, [ChangeKind::Worsened]);
         scene.is_shown().await;
-        let [(first, _), (new, card), (line, _)] = &scene.room.slack.fake.posts()[..] else {
+        let [(first, _), (new, card), (line, worsened)] = &scene.room.slack.fake.posts()[..] else {
             panic!("the old message, the new one and its line")
         };
         assert_eq!((first, first == new), (&root, false));
-        assert!(card.title.starts_with("#1 over"), "{}", card.title);
+        assert!(card.title.contains("web-1 and 1 more"), "{}", card.title);
+        assert_eq!(worsened.title, "Severity is high now, on 2 hosts");
         assert_eq!(line.conversation.thread.as_ref(), Some(&new.message));
     })
     .await;

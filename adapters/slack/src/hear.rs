@@ -30,8 +30,8 @@ pub(crate) enum Kind {
 pub(crate) const RECORDED_WITHIN: Duration = Duration::from_millis(500);
 const SLOW: &str = "I heard you, but cannot write it down at this moment, so it may be lost. If nothing follows \
                     within a minute, do it again.";
-const NOT_YET: &str = "This cannot be written down at this moment. Send it again in a moment; it is done once, also if \
-                       it was written down meanwhile.";
+const NOT_YET: &str = "This is not written down yet, and may still be: then it counts as you sent it first, also if you \
+                       cancel. To be sure, send it again as it is; it is done once.";
 const LOST: &str = "That could not be written down, and is not done. Do it again in a moment.";
 /// How long an event waits for the name of who said it, the first time they speak.
 const NAME_WITHIN: Duration = Duration::from_millis(500);
@@ -85,18 +85,25 @@ impl Slack {
     /// have to do it again themselves.
     pub(crate) async fn record_slowly(
         &self,
-        address: Option<Url>,
+        doer: Doer,
         recording: impl Future<Output = Result<(), NotRecorded>>,
     ) {
-        self.tell(address.as_ref(), SLOW).await;
+        self.tell(&doer, SLOW).await;
         if recording.await.is_err() {
-            self.tell(address.as_ref(), LOST).await;
+            self.tell(&doer, LOST).await;
         }
     }
 
-    async fn tell(&self, address: Option<&Url>, text: &str) {
-        // Who submitted a window was told in it.
-        let Some(address) = address else { return };
+    async fn tell(&self, doer: &Doer, text: &str) {
+        if doer.window.is_some() {
+            return;
+        }
+        let Some(address) = &doer.address else {
+            return tracing::warn!(
+                text,
+                "somebody could not be told: Slack gives no address for a press on the Home tab"
+            );
+        };
         if let Err(error) = self.respond(address, Seen::ByOne, &Card::titled(text)).await {
             tracing::warn!(%error, text, "somebody could not be told");
         }
@@ -144,15 +151,26 @@ fn read(kind: Kind, payload: &Value, me: &Myself, now: DateTime<Utc>) -> Result<
     }
 }
 
-/// The answer to a submitted window that was not recorded yet: it stays open, and says so under its first input
-/// (<https://docs.slack.dev/surfaces/modals#displaying_errors>).
-pub(crate) fn keeps_window(payload: &Value) -> Option<Value> {
-    let inputs = payload["view"]["state"]["values"].as_object()?;
-    let input = inputs.keys().next().filter(|_| payload["type"] == "view_submission")?;
-    Some(json!({ "response_action": "errors", "errors": { input: NOT_YET } }))
+/// How whoever did something can be told that it was not recorded yet.
+pub(crate) struct Doer {
+    address: Option<Url>,
+    /// The answer that keeps a submitted window open and says so under its first input
+    /// (<https://docs.slack.dev/surfaces/modals#displaying_errors>).
+    pub(crate) window: Option<Value>,
+}
+
+impl Doer {
+    pub(crate) fn of(payload: &Value) -> Self {
+        let inputs = payload["view"]["state"]["values"].as_object();
+        let input = inputs.and_then(|inputs| inputs.keys().next());
+        let input = input.filter(|_| payload["type"] == "view_submission");
+        let window =
+            input.map(|input| json!({ "response_action": "errors", "errors": { input: NOT_YET } }));
+        Self { address: response_address(payload), window }
+    }
 }
 
 /// Where the person can be answered who did it.
-pub(crate) fn response_address(payload: &Value) -> Option<Url> {
+fn response_address(payload: &Value) -> Option<Url> {
     payload["response_url"].as_str()?.parse().ok()
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::{
-    hear::{Kind, RECORDED_WITHIN, keeps_window, response_address},
+    hear::{Doer, Kind, RECORDED_WITHIN},
     slack::Slack,
 };
 
@@ -62,14 +62,14 @@ impl Slack {
         let (Some(me), Some(inbox)) = (me, inbox) else {
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         };
-        let (slack, address) = (self.clone(), response_address(&payload));
-        let window = keeps_window(&payload);
+        let (slack, doer) = (self.clone(), Doer::of(&payload));
+        let window = doer.window.clone();
         let mut recording = async move { slack.hear(kind, &payload, &me, &inbox).await }.boxed();
         let recorded = timeout(RECORDED_WITHIN, &mut recording).await;
         let goes_on = recorded.is_err() && kind != Kind::Event;
         if goes_on {
             let slack = self.clone();
-            tokio::spawn(async move { slack.record_slowly(address, recording).await });
+            tokio::spawn(async move { slack.record_slowly(doer, recording).await });
         }
         match (recorded, window) {
             (Ok(Ok(())), _) => StatusCode::OK.into_response(),

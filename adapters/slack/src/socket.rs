@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     events::Myself,
-    hear::{Kind, RECORDED_WITHIN, keeps_window, response_address},
+    hear::{Doer, Kind, RECORDED_WITHIN},
     refusals::unreachable,
     slack::Slack,
 };
@@ -275,16 +275,17 @@ impl Ears<'_> {
     async fn record(&self, Heard { id, kind, payload }: Heard) -> Recorded<'_> {
         let acknowledgement = Some(json!({ "envelope_id": id }).to_string());
         let Some(kind) = kind else { return Recorded { acknowledgement, rest: None } };
-        let address = response_address(&payload);
-        let window = keeps_window(&payload)
-            .map(|window| json!({ "envelope_id": id, "payload": window }).to_string());
+        let doer = Doer::of(&payload);
+        let window = doer.window.clone();
+        let window =
+            window.map(|window| json!({ "envelope_id": id, "payload": window }).to_string());
         let mut recording =
             async move { self.slack.hear(kind, &payload, self.me, self.inbox).await }.boxed();
         let recorded = match timeout(RECORDED_WITHIN, &mut recording).await {
             Ok(recorded) => recorded,
             Err(_) if kind == Kind::Event => recording.await,
             Err(_) => {
-                let rest = self.slack.record_slowly(address, recording);
+                let rest = self.slack.record_slowly(doer, recording);
                 let rest = rest.map(|()| Recorded { acknowledgement: None, rest: None });
                 return Recorded {
                     acknowledgement: window.or(acknowledgement),
@@ -299,7 +300,7 @@ impl Ears<'_> {
 
 /// What came of recording an envelope.
 struct Recorded<'a> {
-    /// What is to be sent back; nothing when it was not recorded.
+    /// What is to be sent back; when it was not recorded nothing, or what keeps a window open.
     acknowledgement: Option<String>,
     /// What goes on after that.
     rest: Option<BoxFuture<'a, Recorded<'a>>>,

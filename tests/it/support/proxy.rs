@@ -54,7 +54,14 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
-                connect(client, server, plans.clone(), downs.clone(), slows.clone(), counted.clone());
+                connect(
+                    client,
+                    server,
+                    plans.clone(),
+                    downs.clone(),
+                    slows.clone(),
+                    counted.clone(),
+                );
             }
         });
         Self {
