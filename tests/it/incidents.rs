@@ -76,6 +76,10 @@ impl Scene<'_> {
     /// Everything that was queued is shown.
     async fn is_shown(&self) {
         self.room.later(TimeDelta::seconds(11));
+        self.nothing_waits().await;
+    }
+
+    async fn nothing_waits(&self) {
         self.room
             .becomes_true(
                 "SELECT 'yes' FROM incident_head WHERE NOT EXISTS \
@@ -171,6 +175,23 @@ async fn where_its_message_was_taken_away_its_history_goes_on_under_the_new_one(
         assert!(card.title.contains("web-1 and 1 more"), "{}", card.title);
         assert_eq!(worsened.title, "Severity is high now, on 2 hosts");
         assert_eq!(line.conversation.thread.as_ref(), Some(&new.message));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_did_is_shown_at_once_also_while_numbers_wait() {
+    scene(async |scene| {
+        let start = scene.now();
+        scene.found(&[hot("web-1", start)]).await;
+        scene.is_shown().await;
+        scene.found(&[hot("web-1", start), hot("web-2", start)]).await;
+        scene.room.says(ANA, "ack 1").await.unwrap();
+        scene.room.outbox.wake();
+        scene.nothing_waits().await;
+        let (roots, lines) = scene.shown();
+        assert!(read(&roots[0]).contains("took it"), "{}", read(&roots[0]));
+        assert!(lines.iter().any(|line| line.title.contains("took it")), "{lines:?}");
     })
     .await;
 }
