@@ -74,9 +74,9 @@ pub struct Verdict {
     pub host: String,
     /// When, in milliseconds since 1970.
     pub at: i64,
-    /// How unusual, as `-log10` of a probability.
+    /// How unusual, as `-log10` of a probability: this moment or, where no model remembers, the last minutes.
     pub score: f32,
-    /// Whether it is in alarm.
+    /// Whether it is in alarm. The last minutes begin none.
     pub alarm: bool,
     /// The surprise of each vote; see [`Detector::votes`].
     pub votes: Vec<f32>,
@@ -369,7 +369,7 @@ impl Host {
         Verdict {
             host: self.name.clone(),
             at,
-            score: opinion.score,
+            score: opinion.score.max(opinion.lately),
             alarm,
             votes: opinion.votes.to_vec(),
             anomaly,

@@ -13,7 +13,8 @@ use super::{
     scaling::Scaling,
     season::{PARTS, Season},
     votes::{
-        Autoregression, Conditional, Expectation, Jump, Moment, Past, Stuck, Windows, distance,
+        Autoregression, Conditional, Expectation, Jump, Moment, Past, Smooth, Stuck, Windows,
+        distance,
     },
 };
 
@@ -40,6 +41,10 @@ const CONDITIONAL: usize = 5;
 const STUCK: f32 = 99.0;
 /// What is new scores so many thresholds: a host that often alarms is still heard.
 const NEW: f32 = 1.5;
+/// Half-life of the average of what the votes said lately, in minutes, and the power that is averaged:
+/// the loudest minutes count, and one alone less than several.
+const LATELY: f64 = 5.0;
+const LATELY_POWER: i32 = 6;
 /// Half-life of a metric's own slow level, and how old it is when it is used, in minutes.
 const LEVEL: f64 = 720.0;
 const LEVEL_LAG: f64 = 60.0;
@@ -65,6 +70,8 @@ pub(crate) struct HostDetector {
     /// Where little was learned.
     novelty: Option<Novelty>,
     references: Vec<Reference>,
+    /// What the votes said together in the last minutes: the average of its power.
+    lately: Smooth,
 }
 
 /// What a host was at one moment, on the scales of its votes.
@@ -84,8 +91,10 @@ pub(crate) struct Prepared {
 pub(crate) struct Opinion {
     /// Surprise of each of [`VOTES`].
     pub(crate) votes: [f32; VOTES.len()],
-    /// All of them in one number.
+    /// All of them in one number, which decides.
     pub(crate) score: f32,
+    /// What they said in the last minutes, as far as nothing else remembers it.
+    pub(crate) lately: f32,
     /// Whether the exporter repeats itself.
     pub(crate) stuck: bool,
     /// Whether something is far beyond all that was seen, where that was little.
@@ -167,6 +176,7 @@ impl HostDetector {
             stuck: Stuck::fit(&past),
             novelty: Novelty::fit(training.rows, training.schema, pace),
             references: Vec::new(),
+            lately: Smooth::default(),
         };
         detector.learn_references(&past, training.forest);
         detector
@@ -218,6 +228,7 @@ impl HostDetector {
             self.jump.forget();
             self.autoregression.forget();
             self.windows.forget();
+            self.lately = Smooth::default();
         }
         self.last = Some(at);
         let mut prepared = prepare(at, raw, &self.scalings, &self.season, &mut self.level);
@@ -270,13 +281,19 @@ impl HostDetector {
             votes[place] *= self.references[place].credit();
         }
         let mut weights = weights.0;
-        weights[CONDITIONAL] *= self.conditional.credit();
-        let score = if stuck { STUCK } else { fuse(&votes, &weights) };
+        let credit = self.conditional.credit();
+        weights[CONDITIONAL] *= credit;
+        let fused = fuse(&votes, &weights);
+        // What the other metrics do not explain remembers up to an hour. Where it is not believed this
+        // stands in: a fault that is seen now and then is more than a lone hiccup.
+        let power = self.lately.learn(fused.powi(LATELY_POWER), self.pace.minutes(LATELY));
+        let lately = power.powf(1.0 / LATELY_POWER as f32) * (1.0 - credit);
+        let score = if stuck { STUCK } else { fused };
         let new = self
             .novelty
             .as_mut()
             .is_some_and(|novelty| novelty.judge(&prepared.raw, &self.tolerance));
-        Opinion { votes, score, stuck, new }
+        Opinion { votes, score, lately, stuck, new }
     }
 
     fn ask(&mut self, moment: &Moment, forest: &Forest) -> [f32; VOTES.len()] {

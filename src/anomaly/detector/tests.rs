@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use super::*;
 
 mod disk;
+mod restless;
 
 const MINUTE: i64 = 60_000;
 /// Days of training.

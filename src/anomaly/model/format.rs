@@ -20,7 +20,7 @@ use crate::anomaly::Detector;
 /// How a model file begins: the first byte is no text, so that nobody takes it for one.
 const MAGIC: [u8; 8] = *b"\x93SCOMDL\n";
 /// The version of the layout, and of what a detector is made of: it rises when either changes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// A header is a few hundred bytes.
 const LONGEST_HEADER: usize = 64 << 10;
 const CHECKSUM: usize = 4;

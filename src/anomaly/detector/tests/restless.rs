@@ -1,0 +1,32 @@
+//! A host that no model foretells.
+
+use super::*;
+
+/// The scores of one host whose metrics mostly rest and sometimes leap, so that no model foretells them,
+/// around four minutes in which all of them are higher.
+fn scores_of_a_restless_host() -> Vec<f32> {
+    let metrics = |minute: i64| -> Vec<f64> {
+        (0..5).map(|metric| 50.0 + 20.0 * noise(7, minute, metric).powi(9)).collect()
+    };
+    let history = History {
+        times: (0..DAYS * 1440).map(|minute| minute * MINUTE).collect(),
+        rows: (0..DAYS * 1440).flat_map(metrics).map(|value| value as f32).collect(),
+    };
+    let histories = BTreeMap::from([("db-1".to_owned(), history)]);
+    let mut detector = Detector::train(schema(), &histories, Settings::default());
+    let mut look = |minute: i64| {
+        let fault = if (60..64).contains(&minute) { 60.0 } else { 0.0 };
+        let minute = DAYS * 1440 + minute;
+        let values = metrics(minute).into_iter().map(|value| value + fault).collect();
+        detector.look(&[Observation { host: "db-1".into(), at: minute * MINUTE, values }])[0].score
+    };
+    (0..240).map(&mut look).collect()
+}
+
+#[test]
+fn where_no_model_remembers_a_fault_is_not_forgotten_at_once() {
+    let scores = scores_of_a_restless_host();
+    let [before, fault, soon, later] = [59, 60, 80, 180].map(|minute| scores[minute]);
+    assert!(fault > 4.0 && before < 0.1 * fault, "{before}, then {fault}");
+    assert!(soon > 0.4 * fault && later < 0.2 * fault, "{fault}, then {soon} and {later}");
+}
