@@ -286,8 +286,8 @@ impl HostDetector {
         let fused = fuse(&votes, &weights);
         // What the other metrics do not explain remembers up to an hour. Where it is not believed this
         // stands in: a fault that is seen now and then is more than a lone hiccup.
-        let power = self.lately.learn(fused.powi(LATELY_POWER), self.pace.minutes(LATELY));
-        let lately = power.powf(1.0 / LATELY_POWER as f32) * (1.0 - credit);
+        let average = self.lately.learn(fused.powi(LATELY_POWER), self.pace.minutes(LATELY));
+        let lately = average.powf(1.0 / LATELY_POWER as f32) * (1.0 - credit);
         let score = if stuck { STUCK } else { fused };
         let new = self
             .novelty

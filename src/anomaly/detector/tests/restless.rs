@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// The scores of one host whose metrics mostly rest and sometimes leap, so that no model foretells them,
+/// What is said of one host whose metrics mostly rest and sometimes leap, so that no model foretells them,
 /// around four minutes in which all of them are higher.
-fn scores_of_a_restless_host() -> Vec<f32> {
+fn a_restless_host() -> Vec<Verdict> {
     let metrics = |minute: i64| -> Vec<f64> {
         (0..5).map(|metric| 50.0 + 20.0 * noise(7, minute, metric).powi(9)).collect()
     };
@@ -18,15 +18,17 @@ fn scores_of_a_restless_host() -> Vec<f32> {
         let fault = if (60..64).contains(&minute) { 60.0 } else { 0.0 };
         let minute = DAYS * 1440 + minute;
         let values = metrics(minute).into_iter().map(|value| value + fault).collect();
-        detector.look(&[Observation { host: "db-1".into(), at: minute * MINUTE, values }])[0].score
+        detector.look(&[Observation { host: "db-1".into(), at: minute * MINUTE, values }]).remove(0)
     };
     (0..240).map(&mut look).collect()
 }
 
 #[test]
 fn where_no_model_remembers_a_fault_is_not_forgotten_at_once() {
-    let scores = scores_of_a_restless_host();
-    let [before, fault, soon, later] = [59, 60, 80, 180].map(|minute| scores[minute]);
+    let verdicts = a_restless_host();
+    let [before, fault, soon, later] = [59, 60, 80, 180].map(|minute| verdicts[minute].score);
     assert!(fault > 4.0 && before < 0.1 * fault, "{before}, then {fault}");
     assert!(soon > 0.4 * fault && later < 0.2 * fault, "{fault}, then {soon} and {later}");
+    // The moment decides: what is remembered keeps no alarm.
+    assert!(verdicts[100].alarm && !verdicts[115].alarm);
 }
